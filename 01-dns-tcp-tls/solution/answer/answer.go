@@ -1,0 +1,99 @@
+// Package answer finds the addresses in a server's reply.
+//
+// A reply holds the question again, a response code, and records. The name
+// asked for may be an alias: a CNAME record says what the real name is, which
+// may be an alias too, and only records of the last name count. Records of
+// any other name are none of our business, and believing them is how caches
+// are poisoned.
+//
+// Source: RFC 1034 §3.6.2 and §4.3; RFC 2308 §2 and §5; RFC 5452 §6.
+package answer
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"clicktocode.example/01-dns-tcp-tls/dns"
+)
+
+// Addresses returns the addresses that reply m holds for question q, which is
+// of type A or AAAA, and the smallest TTL on the way to them.
+//
+// The error wraps dns.ErrMismatch when m is no response, or one to some other
+// question; dns.ErrTruncated when only a part of the reply arrived;
+// dns.ErrNoSuchName and dns.ErrNoData when the server says no, beside a TTL of
+// min(TTL, minimum) of the zone's SOA record, or zero without one; and
+// dns.ErrServerFailure, naming the code, for any other response code, or a
+// chain of aliases that goes round in circles.
+func Addresses(q dns.Question, m dns.Message) (dns.Answer, error) {
+	//workshop:begin return dns.Answer{}, nil
+	//workshop:todo Check that m answers q, all of it is here, and what its RCode says.
+	//workshop:todo Then follow the aliases from q.Name, and collect the addresses of the last name.
+	//workshop:todo The answer may be remembered as long as its shortest-lived record.
+	if !m.Response || len(m.Questions) != 1 || !sameQuestion(m.Questions[0], q) {
+		return dns.Answer{}, fmt.Errorf("answer: asked for %s: %w", q, dns.ErrMismatch)
+	}
+	if m.Truncated {
+		return dns.Answer{}, fmt.Errorf("answer: %s: %w", q, dns.ErrTruncated)
+	}
+	switch m.RCode {
+	case dns.RCodeSuccess:
+	case dns.RCodeNameError:
+		return negative(m), fmt.Errorf("answer: %s: %w", q, dns.ErrNoSuchName)
+	default:
+		return dns.Answer{}, fmt.Errorf("answer: %s: response code %d: %w", q, m.RCode, dns.ErrServerFailure)
+	}
+
+	name, ttl := q.Name, time.Duration(math.MaxInt64)
+	for hops := 0; hops <= len(m.Answers); hops++ {
+		var found dns.Answer
+		alias := ""
+		for _, rr := range m.Answers {
+			if rr.Class != q.Class || !dns.SameName(rr.Name, name) {
+				continue // a record of another name is not an answer
+			}
+			switch rr.Type {
+			case q.Type:
+				found.Addrs = append(found.Addrs, rr.Addr)
+				ttl = min(ttl, rr.TTL)
+			case dns.TypeCNAME:
+				alias = rr.Target
+				ttl = min(ttl, rr.TTL)
+			}
+		}
+		if len(found.Addrs) > 0 {
+			found.TTL = ttl
+			return found, nil
+		}
+		if alias == "" {
+			return negative(m), fmt.Errorf("answer: %s: %w", q, dns.ErrNoData)
+		}
+		name = alias
+	}
+	// More hops than records: the aliases lead round in circles.
+	return dns.Answer{}, fmt.Errorf("answer: %s: aliases lead back to %s: %w", q, name, dns.ErrServerFailure)
+	//workshop:end
+}
+
+// sameQuestion reports whether a and b ask for the same thing.
+func sameQuestion(a, b dns.Question) bool {
+	return dns.SameName(a.Name, b.Name) && a.Type == b.Type && a.Class == b.Class
+}
+
+// negative is what m says about remembering its "no": the TTL of the zone's
+// SOA record, or its minimum if that is shorter (RFC 2308 §5), and never longer
+// than the aliases that led there. Without an SOA record the TTL is zero: the
+// "no" is not to be remembered.
+func negative(m dns.Message) dns.Answer {
+	for _, soa := range m.Authorities {
+		if soa.Type == dns.TypeSOA {
+			ttl := min(soa.TTL, soa.Minimum)
+			for _, alias := range m.Answers {
+				ttl = min(ttl, alias.TTL)
+			}
+			return dns.Answer{TTL: ttl}
+		}
+	}
+	return dns.Answer{}
+}

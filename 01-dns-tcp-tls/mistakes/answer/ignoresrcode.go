@@ -1,11 +1,11 @@
 //go:build ignore
 
-// It never looks at the response code. A server that failed then looks like
-// one that said no, and a passing fault is remembered as "there is no such
-// restaurant".
+// It never looks at the response code. A name that does not exist then looks
+// like one without addresses, and so does a server that could not answer: a
+// passing fault is remembered as "no".
 //
-//workshop:caught-by TestAddresses/tells_a_failing_server_from_a_no
-//workshop:says says nothing about the name
+//workshop:caught-by TestAddresses/says_that_a_name_does_not_exist
+//workshop:says response code 3
 package answer
 
 import (
@@ -18,29 +18,36 @@ import (
 
 func Addresses(q dns.Question, m dns.Message) (dns.Answer, error) {
 	if !m.Response || len(m.Questions) != 1 || !sameQuestion(m.Questions[0], q) {
-		return dns.Answer{}, dns.ErrMismatch
+		return dns.Answer{}, fmt.Errorf("answer: %w", dns.ErrMismatch)
 	}
 	if m.Truncated {
-		return dns.Answer{}, dns.ErrTruncated
+		return dns.Answer{}, fmt.Errorf("answer: %w", dns.ErrTruncated)
 	}
-	found := dns.Answer{TTL: time.Duration(math.MaxInt64)}
-	name := q.Name
-	for range len(m.Answers) + 1 {
+	name, ttl := q.Name, time.Duration(math.MaxInt64)
+	for hops := 0; hops <= len(m.Answers); hops++ {
+		var found dns.Answer
+		alias := ""
 		for _, rr := range m.Answers {
-			if dns.SameName(rr.Name, name) && rr.Type == dns.TypeCNAME {
-				name = rr.Target
-				found.TTL = min(found.TTL, rr.TTL)
+			if rr.Class != q.Class || !dns.SameName(rr.Name, name) {
+				continue
+			}
+			switch rr.Type {
+			case q.Type:
+				found.Addrs = append(found.Addrs, rr.Addr)
+				ttl = min(ttl, rr.TTL)
+			case dns.TypeCNAME:
+				alias = rr.Target
+				ttl = min(ttl, rr.TTL)
 			}
 		}
-	}
-	for _, rr := range m.Answers {
-		if dns.SameName(rr.Name, name) && rr.Type == q.Type {
-			found.Addrs = append(found.Addrs, rr.Addr)
-			found.TTL = min(found.TTL, rr.TTL)
+		if len(found.Addrs) > 0 {
+			found.TTL = ttl
+			return found, nil
 		}
+		if alias == "" {
+			return negative(m), fmt.Errorf("answer: %w", dns.ErrNoData)
+		}
+		name = alias
 	}
-	if len(found.Addrs) == 0 {
-		return negative(m), fmt.Errorf("answer: %s: %w", q, dns.ErrNoSuchName)
-	}
-	return found, nil
+	return dns.Answer{}, fmt.Errorf("answer: %w", dns.ErrServerFailure)
 }

@@ -1,0 +1,32 @@
+//go:build unix
+
+package proc
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// group is the process group that a program leads.
+type group struct{ pid int }
+
+func prepare(cmd *exec.Cmd) {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setpgid = true
+}
+
+func newGroup(cmd *exec.Cmd) group { return group{cmd.Process.Pid} }
+
+// The errors say that nobody is left to be told.
+
+func (g group) interrupt() { _ = syscall.Kill(-g.pid, syscall.SIGINT) }
+func (g group) kill()      { _ = syscall.Kill(-g.pid, syscall.SIGKILL) }
+func (g group) close()     {}
+
+// parentGone reports, from now on, whether this process was handed to another parent.
+func parentGone() func() bool {
+	born := syscall.Getppid()
+	return func() bool { return syscall.Getppid() != born }
+}

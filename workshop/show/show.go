@@ -1,0 +1,182 @@
+// Package show sets text for a terminal: lessons, verdicts, lists. It paints
+// nothing itself.
+package show
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"charm.land/glamour/v2"
+	"charm.land/lipgloss/v2"
+
+	"clicktocode.example/workshop/check"
+	"clicktocode.example/workshop/course"
+	"clicktocode.example/workshop/gotest"
+)
+
+// Page is what text is set for.
+type Page struct {
+	Color bool
+	Width int // in columns; 0 means 80
+}
+
+// Color reports whether the user wants colours where there is a terminal:
+// see no-color.org.
+func Color() bool { return os.Getenv("NO_COLOR") == "" }
+
+func (p Page) width() int {
+	if p.Width <= 0 {
+		return 80
+	}
+	return p.Width
+}
+
+var (
+	good  = lipgloss.NewStyle().Foreground(lipgloss.Green).Bold(true)
+	bad   = lipgloss.NewStyle().Foreground(lipgloss.Red).Bold(true)
+	faint = lipgloss.NewStyle().Faint(true)
+	bold  = lipgloss.NewStyle().Bold(true)
+	link  = lipgloss.NewStyle().Foreground(lipgloss.Cyan)
+)
+
+// paint applies a style, if there is colour.
+func (p Page) paint(style lipgloss.Style, text string) string {
+	if !p.Color {
+		return text
+	}
+	return style.Render(text)
+}
+
+// Good, Bad, Faint, Bold and Link mark a text as what their names say.
+
+func (p Page) Good(text string) string  { return p.paint(good, text) }
+func (p Page) Bad(text string) string   { return p.paint(bad, text) }
+func (p Page) Faint(text string) string { return p.paint(faint, text) }
+func (p Page) Bold(text string) string  { return p.paint(bold, text) }
+func (p Page) Link(text string) string  { return p.paint(link, text) }
+
+// Markdown sets a piece of a lesson. What cannot be set is shown as it is.
+func (p Page) Markdown(source string) string {
+	style := "notty"
+	if p.Color {
+		style = "dark"
+	}
+	r, err := glamour.NewTermRenderer(glamour.WithStandardStyle(style), glamour.WithWordWrap(min(p.width(), 100)-4))
+	if err != nil {
+		return source
+	}
+	out, err := r.Render(strings.NewReplacer("<details>", "", "</details>", "", "<summary>", "**", "</summary>", "**").Replace(source))
+	if err != nil {
+		return source
+	}
+	var lines []string
+	for _, line := range strings.Split(strings.Trim(out, "\n"), "\n") {
+		lines = append(lines, strings.TrimRight(line, " "))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// wrap breaks text at the page's width, behind a margin.
+func (p Page) wrap(text string) string {
+	const margin = "  "
+	var out []string
+	for _, line := range strings.Split(text, "\n") {
+		for _, part := range strings.Split(lipgloss.Wrap(line, p.width()-2*len(margin), " "), "\n") {
+			out = append(out, strings.TrimRight(margin+part, " "))
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
+// Head is an exercise's title line, and where to write.
+func (p Page) Head(e *course.Exercise) string {
+	title := p.Bold(e.Number + "  " + e.Title)
+	if e.Track != "" {
+		title += "  " + p.Faint("("+e.Track+")")
+	}
+	return title + "\n" + p.Link(e.Position())
+}
+
+// detailLines is how much of the compared values is shown with a verdict.
+const detailLines = 12
+
+// Verdict is the first thing that is wrong, or that nothing is.
+func (p Page) Verdict(e *course.Exercise, v gotest.Verdict) string {
+	var b strings.Builder
+	switch v.Kind {
+	case gotest.Solved:
+		return p.Good("✓ "+e.Name+" is solved") + "\n"
+	case gotest.NotChecked:
+		fmt.Fprintln(&b, p.Bold("– "+e.Name+" is not checked: "+v.Test))
+	case gotest.Failed:
+		fmt.Fprintln(&b, p.Bad("✗ "+v.Test))
+	default:
+		fmt.Fprint(&b, p.Bad("✗ "+e.Name+" "+string(v.Kind)))
+		if v.Test != "" {
+			fmt.Fprint(&b, p.Bad(" in "+v.Test))
+		}
+		fmt.Fprintln(&b)
+	}
+	if v.At != "" {
+		fmt.Fprintln(&b, "  "+p.Link(v.At))
+	}
+	fmt.Fprintln(&b)
+	fmt.Fprintln(&b, p.wrap(v.Says))
+	if v.Detail != "" {
+		lines := strings.Split(v.Detail, "\n")
+		if len(lines) > detailLines {
+			lines = append(lines[:detailLines], fmt.Sprintf("… and %d lines more", len(lines)-detailLines))
+		}
+		fmt.Fprintln(&b)
+		fmt.Fprintln(&b, p.Faint(p.wrap(strings.Join(lines, "\n"))))
+	}
+	if v.LooksLike != nil {
+		fmt.Fprintln(&b)
+		fmt.Fprintln(&b, p.Bold("  This looks like a known mistake:"))
+		fmt.Fprintln(&b, p.wrap(v.LooksLike.Why))
+	}
+	return b.String()
+}
+
+// List is all exercises with how they stand. cursor marks one of them; nil marks none.
+func (p Page) List(states []check.State, cursor *course.Exercise) string {
+	var b strings.Builder
+	var ch *course.Chapter
+	for _, s := range states {
+		if e := s.Exercise; e.Chapter != ch {
+			if ch != nil {
+				fmt.Fprintln(&b)
+			}
+			ch = e.Chapter
+			fmt.Fprintln(&b, p.Bold(ch.Title))
+		}
+		at := "  "
+		if s.Exercise == cursor {
+			at = "> "
+		}
+		fmt.Fprintf(&b, "%s%s %-4s %-14s %s%s\n", at, p.mark(s), s.Exercise.Number, s.Exercise.Name, s.Exercise.Title, p.Faint(track(s)))
+	}
+	return b.String()
+}
+
+func track(s check.State) string {
+	text := ""
+	if s.Exercise.Track != "" {
+		text += "  " + s.Exercise.Track
+	}
+	if s.Touched && !s.Solved() {
+		text += "  (" + string(s.Verdict.Kind) + ")"
+	}
+	return text
+}
+
+func (p Page) mark(s check.State) string {
+	switch {
+	case s.Solved():
+		return p.Good("✓")
+	case s.Touched:
+		return p.Bad("✗")
+	}
+	return p.Faint("·")
+}

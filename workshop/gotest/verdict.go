@@ -2,6 +2,7 @@ package gotest
 
 import (
 	"fmt"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -126,10 +127,14 @@ func (v *Verdict) crashed(s Subject, p *Package) bool {
 	text := p.Text()
 	where := ""
 	if v.At = ownLine(s, text); v.At != "" {
-		where = " Your line: " + v.At + "."
+		where = " Your line: " + path.Base(v.At) + "."
 	}
 	v.Test = cutOff(p)
 	switch {
+	case timedOut.MatchString(text) && !noneFailed(p):
+		// What hangs is often what an assertion has named already.
+		v.At, v.Test = "", ""
+		return false
 	case timedOut.MatchString(text):
 		v.Kind = TimedOut
 		v.Says = fmt.Sprintf("It was still running after %s, and was stopped.%s It waits for something that does not come, or its loop does not end.",
@@ -257,7 +262,9 @@ func assertion(s Subject, output string) (at, says, detail string) {
 			return at, m[3], strings.TrimRight(strings.Join(more, "\n"), "\n ")
 		}
 		block := testifyBlock(lines[i+1:])
-		says, detail = block["Messages"], block["Error"]
+		// Beside the two values, testify prints their difference, mostly the longer text.
+		says = block["Messages"]
+		detail, _, _ = strings.Cut(block["Error"], "\n\nDiff:")
 		if says == "" {
 			says, detail = detail, ""
 		}

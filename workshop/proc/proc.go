@@ -10,7 +10,7 @@ import (
 )
 
 // Grace is how long a program that was asked to stop may take, before it and
-// all that it started is killed.
+// all that it started is killed, where there is no reason for another time.
 const Grace = 3 * time.Second
 
 // Process is a running program with all that it starts.
@@ -22,14 +22,14 @@ type Process struct {
 }
 
 // Start starts cmd in a group of its own. When ctx ends, cmd is interrupted;
-// what is left of its group after Grace, or after cmd itself has ended, is
+// what is left of its group after grace, or after cmd itself has ended, is
 // killed. Call Wait, or wait for Done: cmd's files are in use until then.
-func Start(ctx context.Context, cmd *exec.Cmd) (*Process, error) {
+func Start(ctx context.Context, grace time.Duration, cmd *exec.Cmd) (*Process, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
 	// A grandchild that holds a pipe open must not hold up Wait for ever.
-	cmd.WaitDelay = Grace
+	cmd.WaitDelay = grace
 	prepare(cmd)
 	if err := cmd.Start(); err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func Start(ctx context.Context, cmd *exec.Cmd) (*Process, error) {
 		}
 		select {
 		case <-p.ended:
-		case <-time.After(Grace):
+		case <-time.After(grace):
 			p.group.kill()
 		}
 	}()
@@ -60,9 +60,9 @@ func Start(ctx context.Context, cmd *exec.Cmd) (*Process, error) {
 	return p, nil
 }
 
-// Run starts cmd as Start does, and waits for it.
+// Run starts cmd as Start does, with Grace, and waits for it.
 func Run(ctx context.Context, cmd *exec.Cmd) error {
-	p, err := Start(ctx, cmd)
+	p, err := Start(ctx, Grace, cmd)
 	if err != nil {
 		return err
 	}

@@ -30,3 +30,9 @@ func parentGone() func() bool {
 	born := syscall.Getppid()
 	return func() bool { return syscall.Getppid() != born }
 }
+
+// Alive reports whether a process of that ID exists.
+func Alive(pid int) bool {
+	err := syscall.Kill(pid, 0)
+	return err == nil || err == syscall.EPERM
+}

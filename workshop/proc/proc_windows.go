@@ -82,3 +82,14 @@ func parentGone() func() bool {
 		return err == nil && event == windows.WAIT_OBJECT_0
 	}
 }
+
+// Alive reports whether a process of that ID exists.
+func Alive(pid int) bool {
+	h, err := windows.OpenProcess(windows.SYNCHRONIZE, false, uint32(pid))
+	if err != nil {
+		return err == windows.ERROR_ACCESS_DENIED
+	}
+	defer windows.CloseHandle(h)
+	event, err := windows.WaitForSingleObject(h, 0)
+	return err == nil && event == uint32(windows.WAIT_TIMEOUT)
+}

@@ -77,14 +77,27 @@ func (p Page) Markdown(source string) string {
 	return strings.Join(lines, "\n")
 }
 
-// wrap breaks text at the page's width, behind a margin.
+// wrap breaks text at spaces, so that no line is wider than the page, and puts
+// a margin before it. A path that is wider stays whole.
 func (p Page) wrap(text string) string {
 	const margin = "  "
 	var out []string
 	for _, line := range strings.Split(text, "\n") {
-		for _, part := range strings.Split(lipgloss.Wrap(line, p.width()-2*len(margin), " "), "\n") {
-			out = append(out, strings.TrimRight(margin+part, " "))
+		indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
+		row := margin + indent
+		empty := true
+		for _, word := range strings.Fields(line) {
+			if !empty && lipgloss.Width(row)+1+lipgloss.Width(word) > p.width() {
+				out = append(out, row)
+				row, empty = margin+indent, true
+			}
+			if !empty {
+				row += " "
+			}
+			row += word
+			empty = false
 		}
+		out = append(out, strings.TrimRight(row, " \t"))
 	}
 	return strings.Join(out, "\n")
 }

@@ -114,12 +114,11 @@ func (v *Verdict) notBuilt(s Subject, p *Package) {
 
 // What the runtime and the testing package print when a program breaks down.
 var (
-	timedOut   = regexp.MustCompile(`(?m)^panic: test timed out after (\S+)`)
-	deadlock   = regexp.MustCompile(`(?m)^(?:panic|fatal error): .*(?:deadlock|blocked goroutines remain|all goroutines in bubble are blocked)`)
-	overflow   = regexp.MustCompile(`(?m)^fatal error: stack overflow`)
-	raced      = regexp.MustCompile(`(?m)^WARNING: DATA RACE`)
-	panicked   = regexp.MustCompile(`(?m)^(?:\s*panic|fatal error): (.*)`)
-	exitStatus = regexp.MustCompile(`(?m)^(?:exit status \d+|signal: .*)$`)
+	timedOut = regexp.MustCompile(`(?m)^panic: test timed out after (\S+)`)
+	deadlock = regexp.MustCompile(`(?m)^(?:panic|fatal error): .*(?:deadlock|blocked goroutines remain|all goroutines in bubble are blocked)`)
+	overflow = regexp.MustCompile(`(?m)^fatal error: stack overflow`)
+	raced    = regexp.MustCompile(`(?m)^WARNING: DATA RACE`)
+	panicked = regexp.MustCompile(`(?m)^(?:\s*panic|fatal error): (.*)`)
 )
 
 // crashed recognises a run that did not end by an assertion.
@@ -157,10 +156,7 @@ func (v *Verdict) crashed(s Subject, p *Package) bool {
 		v.Says = fmt.Sprintf("It panicked: %s.%s", what, where)
 	case noneFailed(p):
 		v.Kind = Ended
-		v.Says = "The test program ended before its tests did."
-		if status := exitStatus.FindString(text); status != "" {
-			v.Says = fmt.Sprintf("The test program ended before its tests did (%s): does the code call os.Exit or log.Fatal?", status)
-		}
+		v.Says = "The test program ended before its tests did. Does the code call os.Exit or log.Fatal?"
 	default:
 		v.At, v.Test = "", ""
 		return false

@@ -129,7 +129,7 @@ func (m *screenFace) key(key string) (cmd tea.Cmd, done bool) {
 	case "h":
 		m.show(taskSheet)
 		if !m.hint() {
-			m.note = "That were all hints. d shows the difference to the reference."
+			m.note = "that were all hints, and d shows the difference to the reference"
 		}
 		m.fill()
 		m.body.GotoBottom()
@@ -220,7 +220,7 @@ func (m *screenFace) View() tea.View {
 		state = "testing " + m.exercise().Name + " …"
 	}
 	if m.note != "" {
-		state = m.note
+		state = m.note + "; " + state
 	}
 	keys := "r run  h hint  l lesson  d diff  o output  e exercises  n next  q quit"
 	if m.sheet == listSheet {

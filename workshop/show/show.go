@@ -5,10 +5,12 @@ package show
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 
 	"charm.land/glamour/v2"
 	"charm.land/lipgloss/v2"
+	"github.com/charmbracelet/x/ansi"
 
 	"clicktocode.example/workshop/check"
 	"clicktocode.example/workshop/course"
@@ -56,6 +58,8 @@ func (p Page) Faint(text string) string { return p.paint(faint, text) }
 func (p Page) Bold(text string) string  { return p.paint(bold, text) }
 func (p Page) Link(text string) string  { return p.paint(link, text) }
 
+var localLink = regexp.MustCompile(`\[([^\]]+)\]\((?:#|\.|[A-Za-z0-9_-]+[/.])[^):]*\)`)
+
 // Markdown sets a piece of a lesson. What cannot be set is shown as it is.
 func (p Page) Markdown(source string) string {
 	style := "notty"
@@ -66,9 +70,13 @@ func (p Page) Markdown(source string) string {
 	if err != nil {
 		return source
 	}
-	out, err := r.Render(strings.NewReplacer("<details>", "", "</details>", "", "<summary>", "**", "</summary>", "**").Replace(source))
+	// A link within the clone is no use in a terminal; its text is.
+	out, err := r.Render(localLink.ReplaceAllString(source, "$1"))
 	if err != nil {
 		return source
+	}
+	if !p.Color {
+		out = ansi.Strip(out)
 	}
 	var lines []string
 	for _, line := range strings.Split(strings.Trim(out, "\n"), "\n") {

@@ -15,9 +15,10 @@ import (
 	"clicktocode.example/01-dns-tcp-tls/solution/dnsname"
 )
 
-// Parse reads msg. The error wraps dns.ErrMalformed; a message that says of
-// itself that it is truncated may end anywhere, and what was whole is kept.
-// The result shares no memory with msg.
+// Parse reads msg. The error wraps dns.ErrMalformed, and beside it stands what
+// was read before the fault. A message that says of itself that it is truncated
+// may end anywhere behind its header: a fault there is no error, and what was
+// whole before it is kept. The result shares no memory with msg.
 func Parse(msg []byte) (dns.Message, error) {
 	var m dns.Message
 	if len(msg) < 12 {
@@ -85,7 +86,8 @@ func (r *reader) record() dns.Record {
 		Class: dns.Class(r.uint16()),
 		TTL:   r.seconds(),
 	}
-	end := int(r.uint16()) + r.off
+	length := int(r.uint16())
+	end := r.off + length
 	if end > len(r.msg) {
 		r.fail("the data of a record ends at %d, the message at %d", end, len(r.msg))
 	}
@@ -122,7 +124,8 @@ func (r *reader) name() string {
 	}
 	name, next, err := dnsname.Read(r.msg, r.off)
 	if err != nil {
-		r.fail("%w", err)
+		r.err = fmt.Errorf("message: %w", err) // says already that it is malformed
+		return ""
 	}
 	r.off = next
 	return name

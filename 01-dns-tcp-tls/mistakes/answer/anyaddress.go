@@ -17,25 +17,43 @@ import (
 )
 
 func Addresses(q dns.Question, m dns.Message) (dns.Answer, error) {
-	switch {
-	case !m.Response || len(m.Questions) != 1 || !sameQuestion(m.Questions[0], q):
-		return dns.Answer{}, dns.ErrMismatch
-	case m.Truncated:
-		return dns.Answer{}, dns.ErrTruncated
-	case m.RCode == dns.RCodeNameError:
-		return negative(m), dns.ErrNoSuchName
-	case m.RCode != dns.RCodeSuccess:
-		return dns.Answer{}, dns.ErrServerFailure
+	if !m.Response || len(m.Questions) != 1 || !sameQuestion(m.Questions[0], q) {
+		return dns.Answer{}, fmt.Errorf("answer: asked for %s: %w", q, dns.ErrMismatch)
 	}
-	found := dns.Answer{TTL: time.Duration(math.MaxInt64)}
-	for _, rr := range m.Answers {
-		found.TTL = min(found.TTL, rr.TTL)
-		if rr.Type == q.Type {
-			found.Addrs = append(found.Addrs, rr.Addr)
+	if m.Truncated {
+		return dns.Answer{}, fmt.Errorf("answer: %s: %w", q, dns.ErrTruncated)
+	}
+	switch m.RCode {
+	case dns.RCodeSuccess:
+	case dns.RCodeNameError:
+		return negative(m), fmt.Errorf("answer: %s: %w", q, dns.ErrNoSuchName)
+	default:
+		return dns.Answer{}, fmt.Errorf("answer: %s: response code %d: %w", q, m.RCode, dns.ErrServerFailure)
+	}
+
+	name, ttl := q.Name, time.Duration(math.MaxInt64)
+	for hops := 0; hops <= len(m.Answers); hops++ {
+		var found dns.Answer
+		alias := ""
+		for _, rr := range m.Answers {
+			switch {
+			case rr.Type == q.Type:
+				found.Addrs = append(found.Addrs, rr.Addr)
+				ttl = min(ttl, rr.TTL)
+			case rr.Type == dns.TypeCNAME && dns.SameName(rr.Name, name):
+				alias = rr.Target
+				ttl = min(ttl, rr.TTL)
+			}
 		}
+		if len(found.Addrs) > 0 {
+			found.TTL = ttl
+			return found, nil
+		}
+		if alias == "" {
+			return negative(m), fmt.Errorf("answer: %s: %w", q, dns.ErrNoData)
+		}
+		name = alias
 	}
-	if len(found.Addrs) == 0 {
-		return negative(m), fmt.Errorf("answer: %s: %w", q, dns.ErrNoData)
-	}
-	return found, nil
+	// More hops than records: the aliases lead round in circles.
+	return dns.Answer{}, fmt.Errorf("answer: %s: aliases lead back to %s: %w", q, name, dns.ErrServerFailure)
 }

@@ -8,6 +8,7 @@
 package dnsname
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -39,6 +40,9 @@ func Read(msg []byte, off int) (name string, next int, err error) {
 				return ".", next, nil
 			}
 			return text.String(), next, nil
+		}
+		if bytes.IndexByte(msg[at+1:at+1+n], '.') >= 0 {
+			break
 		}
 		text.Write(msg[at+1 : at+1+n])
 		text.WriteByte('.')

@@ -8,6 +8,7 @@
 package dnsname
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -36,6 +37,9 @@ func Read(msg []byte, off int) (name string, next int, err error) {
 		}
 		octets += 1 + n
 		if n > dns.MaxLabel || at+1+n > len(msg) || octets > dns.MaxName {
+			break
+		}
+		if bytes.IndexByte(msg[at+1:at+1+n], '.') >= 0 {
 			break
 		}
 		text.Write(msg[at+1 : at+1+n])

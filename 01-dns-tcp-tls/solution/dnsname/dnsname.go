@@ -13,7 +13,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"strings"
 
 	"clicktocode.example/01-dns-tcp-tls/dns"
 )
@@ -33,8 +32,7 @@ func Read(msg []byte, off int) (name string, next int, err error) {
 	//workshop:todo A length of zero ends the name. Two set top bits mean that the name goes on
 	//workshop:todo elsewhere: at the offset in the other 14 bits. Remember where the message goes
 	//workshop:todo on behind the name, and make sure that this loop ends whatever msg holds.
-	var text strings.Builder
-	octets := 1  // on the wire; the root's zero is one
+	text := make([]byte, 0, dns.MaxName)
 	start := off // of the run of labels that is being read
 	for at := off; 0 <= at && at < len(msg); {
 		switch n := int(msg[at]); {
@@ -42,10 +40,10 @@ func Read(msg []byte, off int) (name string, next int, err error) {
 			if next == 0 {
 				next = at + 1
 			}
-			if text.Len() == 0 {
+			if len(text) == 0 {
 				return ".", next, nil
 			}
-			return text.String(), next, nil
+			return string(text), next, nil
 
 		case n <= dns.MaxLabel && at+1+n <= len(msg):
 			label := msg[at+1 : at+1+n]
@@ -53,11 +51,10 @@ func Read(msg []byte, off int) (name string, next int, err error) {
 				// As text, the label "a.b" would be mistaken for two labels.
 				return "", 0, fmt.Errorf("dnsname: dot inside the label %q: %w", label, dns.ErrMalformed)
 			}
-			if octets += 1 + n; octets > dns.MaxName {
+			if len(text)+1+n+1 > dns.MaxName { // with this label and the root's zero
 				return "", 0, fmt.Errorf("dnsname: name of over %d octets: %w", dns.MaxName, dns.ErrMalformed)
 			}
-			text.Write(label)
-			text.WriteByte('.')
+			text = append(append(text, label...), '.')
 			at += 1 + n
 
 		case n >= 0xC0 && at+2 <= len(msg):

@@ -121,25 +121,45 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// Read agrees with dnsmessage on what both accept, and what it accepts is a name.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte("\x04shop\x04test\x00\x00\x01\x00\x01"))
 	f.Add([]byte("\x03www\x04shop\x04test\x00\x00\x1c\x00\x01"))
 	f.Add([]byte("\x01-\x00\x00\x05\x00\x01"))
 	f.Fuzz(func(t *testing.T, question []byte) {
 		msg := append([]byte("\x00\x07\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00"), question...)
-		name, next, err := dnsname.Read(msg, 12)
+		name, next, err := inTime(t, string(msg), 12)
+		if err != nil {
+			require.ErrorIs(t, err, dns.ErrMalformed, "Read(%q, 12): whatever the fault, it is the message's", msg)
+			return // with or without reason: a pointer forward, say, which dnsmessage follows
+		}
+		require.True(t, strings.HasSuffix(name, "."), "Read(%q, 12) gave the name %q: a name ends in a dot, that of the root too", msg, name)
+		require.Less(t, len(name), dns.MaxName, "Read(%q, 12) gave the name %q: with its length octets and the zero it is over 255 octets", msg, name)
+		require.Greater(t, next, 12, "Read(%q, 12) says that the next field starts before the name ends", msg)
+		require.LessOrEqual(t, next, len(msg), "Read(%q, 12) says that the next field starts behind the end of the message", msg)
+
 		var p dnsmessage.Parser
 		_, startErr := p.Start(msg)
 		require.NoError(t, startErr)
 		witness, witnessErr := p.Question()
-		if err != nil || witnessErr != nil {
-			return // one of them refuses: a pointer forward, say, which dnsmessage follows
+		if witnessErr != nil {
+			return // type and class may be missing, or a name joined by more pointers than dnsmessage cares to follow
 		}
 		assert.Equal(t, witness.Name.String(), name, "Read(%q, 12) and golang.org/x/net/dns/dnsmessage read different names", msg)
 		require.LessOrEqual(t, next+4, len(msg), "type and class follow the name, and dnsmessage found them")
 		assert.Equal(t, uint16(witness.Type), binary.BigEndian.Uint16(msg[next:]),
 			"Read(%q, 12) says that the message goes on at %d: the type that stands there is not the one that dnsmessage read", msg, next)
 	})
+}
+
+func BenchmarkRead(b *testing.B) {
+	msg := []byte("\x04shop\x04test\x00\x05order\xc0\x00")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, err := dnsname.Read(msg, 11); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 // read is dnsname.Read where it must not fail.
@@ -157,16 +177,17 @@ func refuses(t *testing.T, msg string, off int, why string) {
 	require.ErrorIs(t, err, dns.ErrMalformed, "Read(%.40q, %d) gave the name %.40q; it must fail, and wrap dns.ErrMalformed: %s", msg, off, name, why)
 }
 
-// inTime calls dnsname.Read and fails when it does not come back.
+// inTime calls dnsname.Read, and fails when it does not come back, or falls over.
 func inTime(t *testing.T, msg string, off int) (name string, next int, err error) {
 	t.Helper()
-	done := make(chan struct{})
+	done := make(chan any, 1)
 	go func() {
-		defer close(done)
+		defer func() { done <- recover() }()
 		name, next, err = dnsname.Read([]byte(msg), off)
 	}()
 	select {
-	case <-done:
+	case fault := <-done:
+		require.Nil(t, fault, "Read(%.40q, %d) fell over: whatever a message holds, it must not bring the reader down", msg, off)
 	case <-time.After(time.Second):
 		require.FailNow(t, "no end", "Read(%.40q, %d) was still running after a second: it follows pointers round in circles", msg, off)
 	}

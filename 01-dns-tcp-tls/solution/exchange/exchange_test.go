@@ -1,0 +1,506 @@
+package exchange_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"golang.org/x/net/dns/dnsmessage"
+
+	"clicktocode.example/01-dns-tcp-tls/dns"
+	"clicktocode.example/01-dns-tcp-tls/message"
+	"clicktocode.example/01-dns-tcp-tls/solution/exchange"
+	"clicktocode.example/01-dns-tcp-tls/zone"
+)
+
+// What the servers below answer from. The addresses of many.shop.test. fill
+// more than the 512 octets that a datagram may have.
+var shop = zone.MustParse(`
+$ORIGIN shop.test.
+@ 300 SOA  ns hostmaster 1 3600 600 86400 60
+@ 300 A    192.0.2.1
+` + strings.Join(each(60, func(i int) string { return fmt.Sprintf("many 300 A 192.0.2.%d\n", i) }), ""))
+
+func TestExchange(t *testing.T) {
+	t.Run("brings_the_reply_back", func(t *testing.T) {
+		t.Parallel()
+		q := query(t, 7, "shop.test.")
+		m := exchanged(t, realServer(t), q)
+		require.Len(t, m.Answers, 1, "a real server (github.com/miekg/dns) knows one A record of shop.test.")
+		assert.Equal(t, "192.0.2.1", m.Answers[0].Addr.String())
+	})
+
+	t.Run("sends_the_query_in_one_datagram", func(t *testing.T) {
+		t.Parallel()
+		got := make(chan []byte, 10)
+		q := query(t, 7, "shop.test.")
+		exchanged(t, serve(t, func(conn *net.UDPConn, query []byte, from netip.AddrPort) {
+			got <- query
+			send(conn, genuine(query), from)
+		}, nil), q)
+		assert.Equal(t, fmt.Sprintf("% x", query(t, 7, "shop.test.")), fmt.Sprintf("% x", <-got), "what the server received is the query as it was given, and nothing else: RFC 1035 §4.2.1")
+		assert.Empty(t, got, "one attempt sends one datagram")
+	})
+
+	t.Run("passes_over_a_reply_with_another_ID", func(t *testing.T) {
+		t.Parallel()
+		q := query(t, 12345, "shop.test.")
+		m := exchanged(t, serve(t, func(conn *net.UDPConn, query []byte, from netip.AddrPort) {
+			spoof := forged(query)
+			spoof[0], spoof[1] = 0x11, 0x11
+			send(conn, spoof, from)
+			send(conn, genuine(query), from)
+		}, nil), q)
+		assert.Equal(t, uint16(12345), m.ID,
+			"asked with the ID 12345, a reply with the ID 4369 came first, then the right one: the first is somebody's guess, and believing it is spoofing (RFC 5452 §9.1)")
+		assert.Equal(t, "192.0.2.1", first(m), "the address is the right reply's, not the spoofed one's")
+	})
+
+	for _, tt := range []struct {
+		name, what string
+		wrong      func(query []byte) []byte
+	}{
+		{"passes_over_a_reply_to_another_question", "a reply to the question bank.test. IN A, with the right ID",
+			func(query []byte) []byte {
+				return []byte(strings.ReplaceAll(string(forged(query)), "\x04shop", "\x04bank"))
+			}},
+		{"passes_over_what_is_no_reply", "the query itself, sent back",
+			func(query []byte) []byte { return query }},
+		{"passes_over_noise", "three octets of noise",
+			func([]byte) []byte { return []byte("\x00\x07\x80") }},
+		{"passes_over_an_empty_datagram", "an empty datagram",
+			func([]byte) []byte { return nil }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			q := query(t, 7, "shop.test.")
+			m := exchanged(t, serve(t, func(conn *net.UDPConn, query []byte, from netip.AddrPort) {
+				send(conn, tt.wrong(query), from)
+				send(conn, genuine(query), from)
+			}, nil), q)
+			assert.True(t, m.Response && len(m.Questions) == 1 && m.Questions[0].Name == "shop.test.",
+				"%s came first, then the right reply. Returned was the message %+v; anyone can send a datagram, and only a response to this question counts: RFC 5452 §9.1", tt.what, m)
+			assert.Equal(t, "192.0.2.1", first(m), "%s came first, then the right reply", tt.what)
+		})
+	}
+
+	t.Run("passes_over_datagrams_from_elsewhere", func(t *testing.T) {
+		t.Parallel()
+		q := query(t, 7, "shop.test.")
+		m := exchanged(t, serve(t, func(conn *net.UDPConn, query []byte, from netip.AddrPort) {
+			stranger, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:0")))
+			if err == nil {
+				send(stranger, forged(query), from)
+				stranger.Close()
+			}
+			send(conn, genuine(query), from)
+		}, nil), q)
+		assert.Equal(t, "192.0.2.1", first(m),
+			"the first datagram, right in all else, came from another port than the server's: a connected socket does not even show it (RFC 5452 §9.1)")
+	})
+
+	t.Run("ends_with_the_deadline_of_its_context", func(t *testing.T) {
+		t.Parallel()
+		q := query(t, 7, "shop.test.")
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		got := wait(t, start(ctx, serve(t, nil, nil), q), "the server is silent, and the context ended after 50 ms")
+		isTimeout(t, got)
+		assert.Less(t, got.took, exchange.Timeout*3/4, "the server is silent, and the context ended after 50 ms: it counts when it is sooner than Timeout")
+	})
+
+	t.Run("ends_at_once_when_its_context_is_cancelled", func(t *testing.T) {
+		t.Parallel()
+		q := query(t, 7, "shop.test.")
+		asked := make(chan struct{}, 1)
+		server := serve(t, func(*net.UDPConn, []byte, netip.AddrPort) { asked <- struct{}{} }, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		running := start(ctx, server, q)
+		var got outcome
+		select {
+		case <-asked:
+			cancel()
+			at := time.Now()
+			got = wait(t, running, "the context was cancelled while it waited for a silent server")
+			assert.Less(t, time.Since(at), exchange.Timeout*3/4, "cancelled means at once: whoever waits for this has left")
+		case got = <-running: // without asking
+		case <-time.After(2 * time.Second):
+			require.FailNow(t, "no query", "2 s after the call, the server has not been asked")
+		}
+		require.ErrorIs(t, got.err, context.Canceled, "the context was cancelled while it waited for a silent server; it returned %d octets", len(got.reply))
+		got = wait(t, start(ctx, server, q), "its context had ended before the call")
+		require.ErrorIs(t, got.err, context.Canceled, "the context had ended before the call")
+	})
+
+	t.Run("ends_without_any_deadline_of_the_caller", func(t *testing.T) {
+		t.Parallel()
+		got := wait(t, start(context.WithoutCancel(t.Context()), serve(t, nil, nil), query(t, 7, "shop.test.")),
+			"the server is silent, and the context has no deadline: a datagram may be lost, so every wait needs an end (Timeout)")
+		isTimeout(t, got)
+		assert.Greater(t, got.took, exchange.Timeout/2, "it gave up after %s, and the server has until Timeout, %s", got.took, exchange.Timeout)
+	})
+
+	t.Run("fails_where_nobody_listens", func(t *testing.T) {
+		t.Parallel()
+		server := netip.MustParseAddrPort("127.0.0.1:1") // a port that is not given to those who ask for any
+		got := wait(t, start(t.Context(), server, query(t, 7, "shop.test.")), "nobody listens there")
+		require.Error(t, got.err, "nobody listens there, so there is no reply")
+	})
+
+	t.Run("asks_again_by_TCP_when_the_reply_is_truncated", func(t *testing.T) {
+		t.Parallel()
+		q := query(t, 7, "many.shop.test.")
+		m := exchanged(t, realServer(t), q)
+		assert.False(t, m.Truncated, "TC (bit 0x02 of the third octet) says that there is more than fits the datagram: ask again by TCP (RFC 7766 §5)")
+		assert.Len(t, m.Answers, 60, "many.shop.test. has 60 addresses; the datagram held some of them")
+	})
+
+	t.Run("sends_the_query_behind_its_length", func(t *testing.T) {
+		t.Parallel()
+		q := query(t, 7, "many.shop.test.")
+		q = append(make([]byte, 0, 200), q...)
+		got := make(chan []byte, 1)
+		exchanged(t, serve(t, truncate, func(conn net.Conn) {
+			query := readFrame(conn)
+			got <- query
+			_, _ = conn.Write(frame(genuine(query)))
+		}), q)
+		want := fmt.Sprintf("% x", query(t, 7, "many.shop.test."))
+		assert.Equal(t, want, fmt.Sprintf("% x", receive(t, got)), "by TCP, two octets with the query's length (high octet first) stand before the query: RFC 1035 §4.2.2")
+		assert.Equal(t, want, fmt.Sprintf("% x", q), "the caller's query is not changed")
+	})
+
+	t.Run("reads_a_TCP_reply_that_comes_in_pieces", func(t *testing.T) {
+		t.Parallel()
+		q := query(t, 7, "many.shop.test.")
+		returned := make(chan struct{})
+		server := serve(t, truncate, func(conn net.Conn) {
+			reply := frame(genuine(readFrame(conn)))
+			// Whoever takes the first piece for the whole has returned before the next one is sent.
+			for _, piece := range [][]byte{reply[:1], reply[1:2], reply[2:3], reply[3:20], reply[20:]} {
+				if _, err := conn.Write(piece); err != nil {
+					return
+				}
+				select {
+				case <-returned:
+				case <-time.After(40 * time.Millisecond):
+				}
+			}
+		})
+		got := wait(t, start(t.Context(), server, q), "the reply came by TCP in five pieces")
+		close(returned)
+		require.NoError(t, got.err, "the reply came by TCP in five pieces: a stream has no message boundaries, one Read brings what is there, if it is a single octet. Read until all of it has come (io.ReadFull)")
+		m, err := message.Parse(got.reply)
+		require.NoError(t, err, "the reply came by TCP in five pieces, and %d octets of it were returned: one Read is not one message. Read until all of it has come (io.ReadFull)", len(got.reply))
+		assert.Len(t, m.Answers, 60, "many.shop.test. has 60 addresses")
+	})
+
+	t.Run("refuses_a_TCP_reply_to_another_query", func(t *testing.T) {
+		t.Parallel()
+		q := query(t, 7, "many.shop.test.")
+		for what, change := range map[string]func(reply []byte){
+			"another ID":       func(reply []byte) { reply[1]++ },
+			"another question": func(reply []byte) { reply[13] = 'M' + 1 },
+			"QR not set":       func(reply []byte) { reply[2] &^= 0x80 },
+		} {
+			got := wait(t, start(t.Context(), serve(t, truncate, func(conn net.Conn) {
+				reply := genuine(readFrame(conn))
+				change(reply)
+				_, _ = conn.Write(frame(reply))
+			}), q), "the message by TCP has "+what)
+			require.ErrorIs(t, got.err, dns.ErrMismatch, "the message by TCP has %s: it is not the reply to this query", what)
+		}
+	})
+
+	t.Run("fails_when_a_TCP_reply_ends_early", func(t *testing.T) {
+		t.Parallel()
+		q := query(t, 7, "many.shop.test.")
+		for _, n := range []int{0, 1, 2, 40} {
+			got := wait(t, start(t.Context(), serve(t, truncate, func(conn net.Conn) {
+				_, _ = conn.Write(frame(genuine(readFrame(conn)))[:n])
+			}), q), "the server closed the connection early")
+			require.Error(t, got.err, "by TCP the server sent %d octets of length and reply, and closed: %d octets were returned as if all had come", n, len(got.reply))
+		}
+	})
+
+	t.Run("ends_when_a_TCP_server_is_silent", func(t *testing.T) {
+		t.Parallel()
+		done := make(chan struct{})
+		defer close(done)
+		server := serve(t, truncate, func(conn net.Conn) {
+			_, _ = conn.Write([]byte{0}) // half a length
+			<-done
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		got := wait(t, start(ctx, server, query(t, 7, "many.shop.test.")), "by TCP the server sent one octet and no more, and the context ended after 100 ms")
+		isTimeout(t, got)
+		assert.Less(t, got.took, exchange.Timeout*3/4, "by TCP the server sent one octet and no more: the context's deadline counts there too")
+	})
+
+	t.Run("serves_many_at_once", func(t *testing.T) {
+		t.Parallel()
+		server := realServer(t)
+		var running []<-chan outcome
+		for id := range uint16(50) {
+			running = append(running, start(t.Context(), server, query(t, id, "shop.test.")))
+		}
+		for id, r := range running {
+			got := wait(t, r, "50 callers at once")
+			require.NoError(t, got.err)
+			m, err := message.Parse(got.reply)
+			require.NoError(t, err)
+			assert.Equal(t, uint16(id), m.ID, "of 50 callers at once, each gets the reply to its own query")
+		}
+	})
+}
+
+func TestLeftovers(t *testing.T) {
+	t.Run("closes_the_connection", func(t *testing.T) {
+		ended := make(chan error, 1)
+		exchanged(t, serve(t, truncate, func(conn net.Conn) {
+			_, _ = conn.Write(frame(genuine(readFrame(conn))))
+			_ = conn.SetReadDeadline(time.Now().Add(time.Second))
+			_, err := conn.Read(make([]byte, 1))
+			ended <- err
+		}), query(t, 7, "many.shop.test."))
+		err := receive(t, ended)
+		var netErr net.Error
+		assert.False(t, errors.As(err, &netErr) && netErr.Timeout(), "a second after Exchange returned, its TCP connection is still open: whoever opens it closes it")
+	})
+
+	t.Run("leaves_no_goroutine_behind", func(t *testing.T) {
+		server := serve(t, func(conn *net.UDPConn, query []byte, from netip.AddrPort) { send(conn, genuine(query), from) }, nil)
+		q := query(t, 7, "shop.test.")
+		before := goleak.IgnoreCurrent()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		got := wait(t, start(ctx, server, q), "the server answers")
+		require.NoError(t, got.err)
+		require.NotEmpty(t, got.reply, "the server answered, and nothing was returned")
+		assert.NoError(t, goleak.Find(before), "Exchange has returned, and what it started still runs. A caller's context may live as long as the program: nothing may wait for its end")
+	})
+}
+
+// outcome is what a call came to.
+type outcome struct {
+	reply []byte
+	err   error
+	took  time.Duration
+}
+
+// start calls Exchange, and sends what it comes to.
+func start(ctx context.Context, server netip.AddrPort, query []byte) <-chan outcome {
+	done := make(chan outcome, 1)
+	go func() {
+		var got outcome
+		began := time.Now()
+		defer func() {
+			if r := recover(); r != nil {
+				got.err = fmt.Errorf("it fell over: %v", r)
+			}
+			got.took = time.Since(began)
+			done <- got
+		}()
+		got.reply, got.err = exchange.Exchange(ctx, server, query)
+	}()
+	return done
+}
+
+// wait is the outcome, which must not be long in coming.
+func wait(t *testing.T, running <-chan outcome, what string) outcome {
+	t.Helper()
+	select {
+	case got := <-running:
+		return got
+	case <-time.After(exchange.Timeout + time.Second):
+		require.FailNow(t, "no end", "%s; Exchange still waits a second after Timeout. No deadline was set, or it was ignored", what)
+		return outcome{}
+	}
+}
+
+// exchanged is the reply, read, where there must be one.
+func exchanged(t *testing.T, server netip.AddrPort, query []byte) dns.Message {
+	t.Helper()
+	got := wait(t, start(t.Context(), server, query), "the server answers")
+	require.NoError(t, got.err, "the right reply comes, if not first: whatever comes before it is passed over, and the wait goes on")
+	require.NotEmpty(t, got.reply, "the server answered, and nothing was returned: write the query to a UDP connection, and read the reply")
+	m, err := message.Parse(got.reply)
+	require.NoError(t, err, "what was returned is not the server's reply: % x", got.reply)
+	return m
+}
+
+// isTimeout checks that the outcome says that the time was up.
+func isTimeout(t *testing.T, got outcome) {
+	t.Helper()
+	var netErr net.Error
+	require.ErrorAs(t, got.err, &netErr, "the server is silent; returned were %d octets, wanted is an error whose Timeout method says true", len(got.reply))
+	assert.True(t, netErr.Timeout(), "the server is silent; the error %q does not say that the time was up", got.err)
+}
+
+// realServer is a server that serves the zone above.
+func realServer(t *testing.T) netip.AddrPort {
+	t.Helper()
+	s, err := zone.Listen("127.0.0.1:0", shop, nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	return netip.MustParseAddrPort(s.Addr())
+}
+
+// serve plays a server: udp is called for each datagram, tcp for each
+// connection, which is closed behind it. One that is nil says nothing. Nothing
+// is left when the test ends.
+func serve(t *testing.T, udp func(conn *net.UDPConn, query []byte, from netip.AddrPort), tcp func(net.Conn)) netip.AddrPort {
+	t.Helper()
+	var running sync.WaitGroup
+	t.Cleanup(running.Wait)
+	conn, ln := listen(t)
+	t.Cleanup(func() {
+		conn.Close()
+		ln.Close()
+	})
+	running.Go(func() {
+		buf := make([]byte, 1<<16)
+		for {
+			n, from, err := conn.ReadFromUDPAddrPort(buf)
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			if err == nil && udp != nil { // Windows reports here that a client has left
+				udp(conn, bytes.Clone(buf[:n]), from)
+			}
+		}
+	})
+	running.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			running.Go(func() {
+				defer c.Close()
+				_ = c.SetDeadline(time.Now().Add(2 * time.Second))
+				if tcp != nil {
+					tcp(c)
+				}
+			})
+		}
+	})
+	return conn.LocalAddr().(*net.UDPAddr).AddrPort()
+}
+
+// listen takes a port that is free for both networks.
+func listen(t *testing.T) (*net.UDPConn, net.Listener) {
+	t.Helper()
+	for range 20 {
+		conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:0")))
+		require.NoError(t, err)
+		ln, err := net.Listen("tcp", conn.LocalAddr().String())
+		if err == nil {
+			return conn, ln
+		}
+		conn.Close()
+	}
+	require.FailNow(t, "no port", "of 20 ports that were free for UDP, none was free for TCP")
+	return nil, nil
+}
+
+// send sends a datagram. If it cannot, the client's wait shows it.
+func send(conn *net.UDPConn, msg []byte, to netip.AddrPort) {
+	_, _ = conn.WriteToUDPAddrPort(msg, to)
+}
+
+// truncate answers by UDP that the reply does not fit.
+func truncate(conn *net.UDPConn, query []byte, from netip.AddrPort) {
+	if len(query) > 2 {
+		query[2] |= 0x82 // QR and TC
+	}
+	send(conn, query, from)
+}
+
+// genuine is the zone's reply to query; zeros, which are no reply, when what
+// was sent cannot be read.
+func genuine(query []byte) []byte {
+	reply, err := shop.Reply(query)
+	if err != nil {
+		return make([]byte, 64)
+	}
+	return reply
+}
+
+// forged is a reply to query with a false address.
+func forged(query []byte) []byte {
+	reply := genuine(query)
+	copy(reply[len(reply)-4:], []byte{203, 0, 113, 66})
+	return reply
+}
+
+// first is the first address in m.
+func first(m dns.Message) string {
+	if len(m.Answers) == 0 {
+		return "none"
+	}
+	return m.Answers[0].Addr.String()
+}
+
+// readFrame reads one message from a stream, nil when there is none.
+func readFrame(conn net.Conn) []byte {
+	var length [2]byte
+	_, err := io.ReadFull(conn, length[:])
+	msg := make([]byte, binary.BigEndian.Uint16(length[:]))
+	if err == nil {
+		_, err = io.ReadFull(conn, msg)
+	}
+	if err != nil {
+		return nil
+	}
+	return msg
+}
+
+// frame is msg as it stands in a stream.
+func frame(msg []byte) []byte {
+	return append(binary.BigEndian.AppendUint16(nil, uint16(len(msg))), msg...)
+}
+
+// receive takes what comes out of c soon.
+func receive[T any](t *testing.T, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(2 * time.Second):
+		require.FailNow(t, "nothing came", "the server was not asked by TCP, or not in full: two octets of length, then the query")
+		panic("unreachable")
+	}
+}
+
+func query(t *testing.T, id uint16, name string) []byte {
+	t.Helper()
+	m := dnsmessage.Message{
+		Header:    dnsmessage.Header{ID: id, RecursionDesired: true},
+		Questions: []dnsmessage.Question{{Name: dnsmessage.MustNewName(name), Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET}},
+	}
+	msg, err := m.Pack()
+	require.NoError(t, err)
+	return msg
+}
+
+func each(n int, f func(int) string) (all []string) {
+	for i := range n {
+		all = append(all, f(i))
+	}
+	return all
+}

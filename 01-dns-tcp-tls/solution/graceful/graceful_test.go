@@ -1,0 +1,299 @@
+package graceful_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"clicktocode.example/01-dns-tcp-tls/solution/graceful"
+)
+
+// long is a time that is not meant to pass.
+const long = time.Minute
+
+func TestShutdown(t *testing.T) {
+	t.Run("closes_the_listener", func(t *testing.T) {
+		s := serve(t, answer)
+		require.Equal(t, "your order\n", s.read(t, s.dial(t)), "before Shutdown, clients are served")
+		err := s.shutDown(t, t.Context(), "no handler is running: there is nothing to wait for")
+		require.NoError(t, err, "no handler is running, so none had to be cut")
+		require.True(t, s.listenerClosed(), "the server was shut down, and its listener is still open: the kernel goes on to welcome clients, and nobody will ever serve them")
+		await(t, s.returned, "the server was shut down, and no handler is running: Serve must return")
+		assert.NoError(t, s.err, "that the server was shut down is no error of Serve")
+	})
+
+	t.Run("tells_running_handlers_to_wind_up", func(t *testing.T) {
+		entered, told := make(chan bool), make(chan bool, 2)
+		s := serve(t, func(ctx context.Context, conn net.Conn) {
+			entered <- true
+			select {
+			case <-ctx.Done():
+			case <-closed(conn):
+			}
+			if ctx.Err() != nil {
+				told <- true
+			}
+		})
+		for range 2 {
+			s.dial(t)
+			await(t, entered, "a connection must reach handle")
+		}
+		down := s.shuttingDown(t.Context())
+		for range 2 {
+			awaitWhile(t, down, told, "two handlers wait for their context's end, and Shutdown was called: the context must be done. Otherwise connections that idle hold up the end, though they have nothing to finish")
+		}
+		assert.NoError(t, await(t, down, "both handlers have returned, and Shutdown still waits. It must return, too. (A handler that returns needs mu: is mu held during the wait?)"))
+	})
+
+	t.Run("lets_a_running_request_finish", func(t *testing.T) {
+		entered, gate := make(chan bool), make(chan struct{})
+		s := serve(t, func(ctx context.Context, conn net.Conn) {
+			entered <- true
+			<-gate
+			answer(ctx, conn)
+		})
+		open := sync.OnceFunc(func() { close(gate) })
+		defer open()
+		conn := s.dial(t)
+		await(t, entered, "a connection must reach handle")
+		down := s.shuttingDown(t.Context())
+		select {
+		case err := <-down:
+			require.Fail(t, "returned too early", "Shutdown returned (%v) while a handler was running: its caller then ends the program, and with it the handler", err)
+		case <-time.After(100 * time.Millisecond): // long enough to do what is wrong
+		}
+		eventually(t, s.listenerClosed, "Shutdown was called, and a handler is running: the listener must be closed before the wait, not after it")
+		open()
+		require.Equal(t, "your order\n", s.read(t, conn), "Shutdown was called while a handler was at work for this client. Its context had not ended, so the handler's answer must still arrive, but the connection was closed under it")
+		assert.NoError(t, await(t, down, "the last handler has returned: Shutdown must return, too"))
+	})
+
+	t.Run("cuts_what_is_left_when_its_time_is_over", func(t *testing.T) {
+		entered, ended := make(chan bool), make(chan error, 2)
+		s := serve(t, func(_ context.Context, conn net.Conn) { // takes no notice of its context
+			entered <- true
+			_, err := conn.Read(make([]byte, 1))
+			ended <- err
+		})
+		for range 2 {
+			s.dial(t)
+			await(t, entered, "a connection must reach handle")
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		err := s.shutDown(t, ctx, "two handlers wait for their clients, and take no notice of their context. Shutdown's context ended after 50 ms: without a select on it, Shutdown waits for ever, and the process is killed in the middle of things")
+		require.ErrorIs(t, err, context.DeadlineExceeded, "Shutdown's context ended, and two handlers were still running: whoever called must learn that they were cut")
+		for range 2 {
+			err := await(t, ended, "Shutdown's context ended: the connections that are left must be closed, so that their handlers wake up and can clean up")
+			assert.Error(t, err, "reading from a connection that was cut")
+		}
+		await(t, s.returned, "all connections were cut, and all handlers have returned: Serve must return")
+	})
+
+	t.Run("cuts_at_once_when_there_is_no_time", func(t *testing.T) {
+		entered, ended := make(chan bool), make(chan error, 1)
+		s := serve(t, func(_ context.Context, conn net.Conn) {
+			entered <- true
+			_, err := conn.Read(make([]byte, 1))
+			ended <- err
+		})
+		s.dial(t)
+		await(t, entered, "a connection must reach handle")
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		err := s.shutDown(t, ctx, "its context was done before the call: there is nothing to wait for")
+		require.ErrorIs(t, err, context.Canceled, "a handler was running, and Shutdown's context was done before the call")
+		await(t, ended, "the connection must be cut")
+		assert.True(t, s.listenerClosed(), "Shutdown closes the listener, however little time there is")
+	})
+
+	t.Run("may_be_called_again", func(t *testing.T) {
+		entered, gate := make(chan bool), make(chan struct{})
+		s := serve(t, func(_ context.Context, conn net.Conn) {
+			entered <- true
+			select {
+			case <-gate:
+			case <-closed(conn):
+			}
+		})
+		defer close(gate)
+		s.dial(t)
+		await(t, entered, "a connection must reach handle")
+		first := s.shuttingDown(t.Context())
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		err := s.shutDown(t, ctx, "it was called while a first Shutdown is waiting, and its own context ended after 50 ms")
+		require.ErrorIs(t, err, context.DeadlineExceeded, "a second Shutdown waits for the running handlers like the first, and cuts them at the end of its own context")
+		assert.NoError(t, await(t, first, "the second Shutdown cut the last connection, and its handler has returned: the first must return"))
+		assert.NoError(t, s.shutDown(t, t.Context(), "everything has ended before: there is nothing to wait for"))
+	})
+
+	t.Run("may_be_called_before_Serve", func(t *testing.T) {
+		s := listen(t, answer)
+		err := s.shutDown(t, t.Context(), "Serve was not called: there is nothing to wait for")
+		require.NoError(t, err, "Serve was not called: there is no listener yet, and nobody to cut")
+		go s.serve()
+		await(t, s.returned, "the server was shut down before Serve was called, as happens when a program is stopped while it starts: Serve must not begin to serve")
+		assert.NoError(t, s.err, "that the server was shut down is no error of Serve")
+		assert.True(t, s.listenerClosed(), "Serve closes the listener of a server that was shut down")
+	})
+
+	t.Run("leaves_no_goroutine_behind", func(t *testing.T) {
+		before := goleak.IgnoreCurrent()
+		entered := make(chan bool)
+		s := serve(t, func(_ context.Context, conn net.Conn) {
+			entered <- true
+			io.Copy(io.Discard, conn)
+		})
+		conn := s.dial(t)
+		await(t, entered, "a connection must reach handle")
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		err := s.shutDown(t, ctx, "a handler is running, and the context ended after 10 ms")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		conn.Close()
+		await(t, s.returned, "the last connection was cut: Serve must return")
+		assert.NoError(t, goleak.Find(before), "the server was shut down, and Serve has returned: all goroutines that were started must have ended")
+	})
+}
+
+// answer serves a client that has nothing to say.
+func answer(_ context.Context, conn net.Conn) {
+	io.WriteString(conn, "your order\n")
+}
+
+// closed is closed when reading from conn fails, as it does once it was cut.
+func closed(conn net.Conn) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		conn.Read(make([]byte, 1))
+	}()
+	return done
+}
+
+// server is a Server at work.
+type server struct {
+	*graceful.Server
+	ln       *net.TCPListener
+	returned chan struct{} // closed when Serve has come back
+	err      error         // with this
+}
+
+// listen makes a server, and does not let it serve yet.
+func listen(t *testing.T, handle func(context.Context, net.Conn)) *server {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { ln.Close() })
+	return &server{graceful.New(handle), ln.(*net.TCPListener), make(chan struct{}), nil}
+}
+
+// serve makes a server that serves.
+func serve(t *testing.T, handle func(context.Context, net.Conn)) *server {
+	t.Helper()
+	s := listen(t, handle)
+	go s.serve()
+	return s
+}
+
+func (s *server) serve() {
+	defer close(s.returned)
+	s.err = s.Serve(s.ln, 10, long)
+}
+
+// dial connects, and closes the connection with the test.
+func (s *server) dial(t *testing.T) net.Conn {
+	t.Helper()
+	conn, err := net.DialTimeout("tcp", s.ln.Addr().String(), long)
+	require.NoError(t, err, "the listener is open")
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// read returns what the server sends until it closes the connection, and what
+// else went wrong.
+func (s *server) read(t *testing.T, conn net.Conn) string {
+	t.Helper()
+	got := make(chan string, 1)
+	go func() { // until the end of conn, which is closed with the test
+		text, err := io.ReadAll(conn)
+		if err != nil {
+			text = fmt.Appendf(text, " (%v)", err)
+		}
+		got <- string(text)
+	}()
+	return await(t, got, "the server must answer, and close the connection when the handler has returned")
+}
+
+// listenerClosed reports whether the kernel refuses new clients.
+func (s *server) listenerClosed() bool {
+	return errors.Is(s.ln.SetDeadline(time.Time{}), net.ErrClosed)
+}
+
+// shuttingDown calls Shutdown. What it returns arrives on the channel.
+func (s *server) shuttingDown(ctx context.Context) chan error {
+	down := make(chan error, 1)
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				down <- fmt.Errorf("Shutdown panicked with %v", p)
+			}
+		}()
+		down <- s.Shutdown(ctx)
+	}()
+	return down
+}
+
+// shutDown calls Shutdown, and waits for it.
+func (s *server) shutDown(t *testing.T, ctx context.Context, why string) error {
+	t.Helper()
+	return await(t, s.shuttingDown(ctx), "Shutdown has not returned: "+why)
+}
+
+// await returns what arrives on event, and fails after a second. A second of
+// this program, that is: the time that a busy machine lets all of it stand
+// still does not count.
+func await[T any](t *testing.T, event <-chan T, why string) (v T) {
+	t.Helper()
+	return awaitWhile(t, nil, event, why)
+}
+
+// awaitWhile is await, and fails sooner when Shutdown has returned: down is
+// where its result arrives, and stays.
+func awaitWhile[T any](t *testing.T, down chan error, event <-chan T, why string) (v T) {
+	t.Helper()
+	for tick := range 100 {
+		select {
+		case v := <-event:
+			return v
+		case <-time.After(10 * time.Millisecond):
+		}
+		if tick >= 10 && len(down) > 0 {
+			require.Fail(t, "Shutdown has returned, and nothing happened", why)
+		}
+	}
+	require.Fail(t, "nothing happened for a second", why)
+	return v
+}
+
+// eventually waits until condition holds, and fails after a second.
+func eventually(t *testing.T, condition func() bool, why string) {
+	t.Helper()
+	for range 200 {
+		if condition() {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	require.Fail(t, "nothing happened for a second", why)
+}

@@ -1,0 +1,218 @@
+package query_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/net/dns/dnsmessage"
+
+	"clicktocode.example/01-dns-tcp-tls/dns"
+	"clicktocode.example/01-dns-tcp-tls/message"
+	"clicktocode.example/01-dns-tcp-tls/solution/query"
+	"clicktocode.example/01-dns-tcp-tls/zone"
+)
+
+// header is how many octets stand before the question: RFC 1035 §4.1.1.
+const header = 12
+
+func TestBuild(t *testing.T) {
+	t.Run("starts_with_the_ID", func(t *testing.T) {
+		for _, id := range []uint16{12345, 7, 0xFF00} {
+			msg := build(t, id, question("shop.test."))
+			assert.Equal(t, spaced([]byte{byte(id >> 8), byte(id)}), spaced(msg[:2]),
+				"the ID, %d, is the first two octets, the high one first: RFC 1035 §4.1.1", id)
+		}
+	})
+
+	t.Run("asks_for_recursion_and_sets_no_other_flag", func(t *testing.T) {
+		for _, id := range []uint16{0, 12345, 0xFFFF} {
+			msg := build(t, id, question("shop.test."))
+			assert.Equal(t, "01 00", spaced(msg[2:4]),
+				"octets 2 and 3 are the flags (with the ID %d). Only RD is set, the lowest bit of octet 2: the others belong to replies, or are reserved and must be zero: RFC 1035 §4.1.1", id)
+		}
+	})
+
+	t.Run("counts_one_question", func(t *testing.T) {
+		msg := build(t, 7, question("shop.test."))
+		assert.Equal(t, "00 01 00 00 00 00 00 00", spaced(msg[4:header]),
+			"octets 4 to 11 are four counts of two octets: 1 question, no answers, no authorities, no additionals: RFC 1035 §4.1.1")
+	})
+
+	t.Run("writes_each_label_behind_its_length", func(t *testing.T) {
+		for _, tt := range []struct{ name, want string }{
+			{"test.", "\x04test\x00"},
+			{"shop.test.", "\x04shop\x04test\x00"},
+			{"www.shop.test.", "\x03www\x04shop\x04test\x00"},
+		} {
+			got := rest(build(t, 7, question(tt.name)))
+			assert.Equal(t, spaced([]byte(tt.want)), spaced(got[:min(len(got), len(tt.want))]),
+				"the name %q is %q on the wire: each label stands behind an octet with its length, no dot is sent, a zero ends the name: RFC 1035 §3.1", tt.name, tt.want)
+		}
+	})
+
+	t.Run("ends_with_type_and_class", func(t *testing.T) {
+		for _, tt := range []struct {
+			typ   dns.Type
+			class dns.Class
+			want  string
+		}{
+			{dns.TypeA, dns.ClassINET, "00 01 00 01"},
+			{dns.TypeAAAA, dns.ClassINET, "00 1c 00 01"},
+			{0x0102, 3, "01 02 00 03"},
+		} {
+			msg := build(t, 7, dns.Question{Name: "shop.test.", Type: tt.typ, Class: tt.class})
+			assert.Equal(t, tt.want, spaced(msg[len(msg)-4:]),
+				"behind the name stand the question's type, %d, and its class, %d, two octets each: RFC 1035 §4.1.2", tt.typ, tt.class)
+		}
+	})
+
+	t.Run("takes_a_name_with_or_without_its_trailing_dot", func(t *testing.T) {
+		with, without := build(t, 7, question("shop.test.")), build(t, 7, question("shop.test"))
+		assert.Equal(t, spaced(with), spaced(without),
+			`"shop.test." and "shop.test" are the same name here: what stands behind the last dot is the root, and that is the zero which is there anyway`)
+	})
+
+	t.Run("writes_the_whole_query", func(t *testing.T) {
+		msg := build(t, 12345, question("shop.test."))
+		assert.Equal(t,
+			"30 39 01 00 00 01 00 00 00 00 00 00 04 73 68 6f 70 04 74 65 73 74 00 00 01 00 01",
+			spaced(msg), "the query for shop.test. IN A with the ID 12345, as the package comment lays it out")
+	})
+
+	t.Run("writes_the_root_as_one_zero", func(t *testing.T) {
+		msg := build(t, 7, dns.Question{Name: ".", Type: dns.TypeNS, Class: dns.ClassINET})
+		assert.Equal(t, "00 00 02 00 01", spaced(rest(msg)),
+			`the name "." has no labels: one zero, then type NS and class IN: RFC 1035 §3.1`)
+	})
+
+	t.Run("keeps_letters_as_they_are", func(t *testing.T) {
+		msg := build(t, 7, question("Shop.TEST."))
+		assert.Equal(t, "\x04Shop\x04TEST\x00\x00\x01\x00\x01", string(rest(msg)),
+			"case does not count when names are compared, and is kept all the same: RFC 4343 §4")
+	})
+
+	t.Run("is_read_by_dnsmessage", func(t *testing.T) {
+		msg := build(t, 12345, question("www.shop.test"))
+		var m dnsmessage.Message
+		require.NoError(t, m.Unpack(msg), "golang.org/x/net/dns/dnsmessage cannot read the query % x", msg)
+		assert.Equal(t, dnsmessage.Header{ID: 12345, RecursionDesired: true}, m.Header, "the header, as golang.org/x/net/dns/dnsmessage reads it")
+		assert.Equal(t, []dnsmessage.Question{{
+			Name: dnsmessage.MustNewName("www.shop.test."), Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET,
+		}}, m.Questions, "the question, as golang.org/x/net/dns/dnsmessage reads it")
+	})
+
+	t.Run("is_answered_by_a_real_server", func(t *testing.T) {
+		shop := zone.MustParse("$ORIGIN shop.test.\n@ 300 SOA ns hostmaster 1 3600 600 86400 60\n@ 300 A 192.0.2.1\n")
+		msg := build(t, 12345, question("shop.test"))
+		h, q, err := zone.Read(msg)
+		require.NoError(t, err, "github.com/miekg/dns cannot read the query % x", msg)
+		assert.Equal(t, dns.Header{ID: 12345, RecursionDesired: true, QDCount: 1}, h, "the header, as github.com/miekg/dns reads it")
+		assert.Equal(t, question("shop.test."), q, "the question, as github.com/miekg/dns reads it")
+		reply, err := shop.Reply(msg)
+		require.NoError(t, err, "the server cannot read the query % x", msg)
+		m, err := message.Parse(reply)
+		require.NoError(t, err)
+		require.Len(t, m.Answers, 1, "the zone holds one A record of shop.test., and this query shall find it")
+		assert.Equal(t, uint16(12345), m.ID, "the server's reply carries the query's ID")
+	})
+
+	long := strings.Repeat("a", 63)
+	for _, tt := range []struct {
+		name, bad, why, good string
+	}{
+		{
+			"refuses_an_empty_name",
+			"", `no name is not the root: that is "."`, ".",
+		}, {
+			"refuses_an_empty_label_in_the_middle",
+			"shop..test.", "the zero of an empty label would end the name behind shop, and the rest would be read as type and class", "shop.test.",
+		}, {
+			"refuses_an_empty_label_at_the_start",
+			".shop.test.", "an empty label stands before the first dot", "shop.test.",
+		}, {
+			"refuses_an_empty_label_at_the_end",
+			"shop.test..", "one trailing dot is the root, two make an empty label", "shop.test.",
+		}, {
+			"refuses_a_name_of_two_dots",
+			"..", "between the dots is an empty label", ".",
+		}, {
+			"refuses_labels_over_63_octets",
+			long + "a.test.", "the label is 64 octets long, and a length octet holds up to 63: its top two bits mean something else: RFC 1035 §2.3.4", long + ".test.",
+		}, {
+			"refuses_labels_that_wrap_the_length_octet",
+			strings.Repeat("a", 260) + ".test.", "260 does not fit an octet: cut to 8 bits it is 4: RFC 1035 §2.3.4", long + ".test.",
+		}, {
+			"refuses_names_over_255_octets",
+			strings.Join([]string{long, long, long, long[:62]}, "."),
+			"with its length octets and the zero this name is 256 octets, and 255 is the limit: RFC 1035 §2.3.4",
+			strings.Join([]string{long, long, long, long[:61]}, "."),
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			build(t, 7, question(tt.good))
+			msg, err := call(t, 7, question(tt.bad))
+			require.ErrorIs(t, err, dns.ErrMalformed, "Build(7, %.40q) gave %.60q; it must fail, and wrap dns.ErrMalformed: %s", tt.bad, msg, tt.why)
+			assert.Empty(t, msg, "beside an error there is no query")
+		})
+	}
+}
+
+// Whatever name it is given, Build takes and refuses what dnsmessage does, and
+// dnsmessage reads back what went in.
+func FuzzBuild(f *testing.F) {
+	f.Add(uint16(12345), "shop.test.", uint16(1), uint16(1))
+	f.Add(uint16(0), ".", uint16(2), uint16(1))
+	f.Add(uint16(7), "shop..test", uint16(28), uint16(1))
+	f.Fuzz(func(t *testing.T, id uint16, name string, typ, class uint16) {
+		canonical := name
+		if !strings.HasSuffix(name, ".") {
+			canonical += "."
+		}
+		wantName, wantErr := dnsmessage.NewName(canonical)
+		want := dnsmessage.Message{
+			Header:    dnsmessage.Header{ID: id, RecursionDesired: true},
+			Questions: []dnsmessage.Question{{Name: wantName, Type: dnsmessage.Type(typ), Class: dnsmessage.Class(class)}},
+		}
+		var packed []byte
+		if wantErr == nil {
+			packed, wantErr = want.Pack()
+		}
+		msg, err := query.Build(id, dns.Question{Name: name, Type: dns.Type(typ), Class: dns.Class(class)})
+		if name == "" || wantErr != nil {
+			require.ErrorIs(t, err, dns.ErrMalformed, "Build(%d, %q): golang.org/x/net/dns/dnsmessage refuses this name (%v)", id, name, wantErr)
+			return
+		}
+		require.NoError(t, err, "Build(%d, %q): golang.org/x/net/dns/dnsmessage takes this name", id, name)
+		assert.Equal(t, spaced(packed), spaced(msg), "Build(%d, %q) and golang.org/x/net/dns/dnsmessage write different queries", id, name)
+	})
+}
+
+// question asks for the IPv4 addresses of name.
+func question(name string) dns.Question {
+	return dns.Question{Name: name, Type: dns.TypeA, Class: dns.ClassINET}
+}
+
+// call is query.Build, of which a panic is a failed test.
+func call(t *testing.T, id uint16, q dns.Question) (msg []byte, err error) {
+	t.Helper()
+	require.NotPanics(t, func() { msg, err = query.Build(id, q) }, "Build(%d, %.40q)", id, q.Name)
+	return msg, err
+}
+
+// build is query.Build where it must not fail.
+func build(t *testing.T, id uint16, q dns.Question) []byte {
+	t.Helper()
+	msg, err := call(t, id, q)
+	require.NoError(t, err, "Build(%d, %.40q): this name is sound", id, q.Name)
+	require.GreaterOrEqual(t, len(msg), header, "Build(%d, %.40q) gave %d octets (% x): a query starts with a header of 12: RFC 1035 §4.1.1", id, q.Name, len(msg), msg)
+	return msg
+}
+
+// rest is what stands behind the header.
+func rest(msg []byte) []byte { return msg[header:] }
+
+// spaced shows octets as two digits each.
+func spaced(b []byte) string { return fmt.Sprintf("% x", b) }

@@ -35,14 +35,14 @@ func TestScripts(t *testing.T) {
 }
 
 // copyCourse puts the made-up course into dir.
-func copyCourse(t *testing.T, dir string) {
+func copyCourse(t testing.TB, dir string) {
 	t.Helper()
 	require.NoError(t, os.CopyFS(dir, os.DirFS("testdata/course")))
 	require.NoError(t, os.RemoveAll(filepath.Join(dir, ".workshop")))
 }
 
 // goEnv is what a test's go command needs of this one's environment.
-func goEnv(t *testing.T) []string {
+func goEnv(t testing.TB) []string {
 	t.Helper()
 	names := []string{"GOCACHE", "GOMODCACHE", "GOPROXY", "GOTOOLCHAIN"}
 	out, err := exec.Command("go", append([]string{"env"}, names...)...).Output()
@@ -56,7 +56,7 @@ func goEnv(t *testing.T) []string {
 }
 
 // freeAddr is an address that nobody listens on.
-func freeAddr(t *testing.T) string {
+func freeAddr(t testing.TB) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

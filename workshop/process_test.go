@@ -22,16 +22,22 @@ import (
 
 // classroom is a copy of the made-up course, and all processes started in it.
 type classroom struct {
-	t    *testing.T
+	t    testing.TB
 	dir  string
 	addr string // of the greeter
 	env  []string
 	mark string // in the environment of every process
 }
 
-func newClassroom(t *testing.T) *classroom {
-	c := &classroom{t: t, dir: filepath.Join(t.TempDir(), "course"), addr: freeAddr(t), mark: "WORKSHOP_TEST_MARK=" + rand.Text()}
+func newClassroom(t testing.TB) *classroom {
+	c := emptyClassroom(t)
 	copyCourse(t, c.dir)
+	return c
+}
+
+// emptyClassroom has no course in it yet.
+func emptyClassroom(t testing.TB) *classroom {
+	c := &classroom{t: t, dir: filepath.Join(t.TempDir(), "course"), addr: freeAddr(t), mark: "WORKSHOP_TEST_MARK=" + rand.Text()}
 	c.env = append(append(os.Environ(), goEnv(t)...), "GREET_ADDR="+c.addr, c.mark)
 	t.Cleanup(func() { c.nobodyLeft("at the test's end") })
 	return c
@@ -76,8 +82,9 @@ func (c *classroom) start(args ...string) *running {
 // prints waits until the tool has printed text n times.
 func (r *running) prints(text string, n int) {
 	r.t.Helper()
-	require.Eventually(r.t, func() bool { return strings.Count(r.out.String(), text) >= n }, 30*time.Second, 10*time.Millisecond,
-		"%q was not printed %d times; there is:\n%s", text, n, r.out)
+	for late := time.Now().Add(30 * time.Second); strings.Count(r.out.String(), text) < n; time.Sleep(2 * time.Millisecond) {
+		require.True(r.t, time.Now().Before(late), "%q was not printed %d times; there is:\n%s", text, n, r.out)
+	}
 }
 
 // ends waits for the tool's end.

@@ -50,12 +50,12 @@ func (v *verifier) imports(ctx context.Context, ch *course.Chapter) {
 	}
 	packages = slices.DeleteFunc(packages, func(p listed) bool { return v.place(p.ImportPath).kind == "mistaken" })
 	var problems []string
-	contracts := map[string]bool{} // given packages that a solution imports
+	users := map[string]int{} // of a given package, among the solutions
 	for _, p := range packages {
 		if from := v.place(p.ImportPath); from.kind == "solution" {
 			for _, to := range p.Imports {
 				if v.place(to).kind == "given" {
-					contracts[to] = true
+					users[to]++
 				}
 			}
 		}
@@ -68,8 +68,8 @@ func (v *verifier) imports(ctx context.Context, ch *course.Chapter) {
 			}
 		}
 		for _, to := range p.Imports {
-			if contracts[p.ImportPath] && v.place(to).kind == "solution" {
-				problems = append(problems, fmt.Sprintf("%s imports %s: a solution imports it, so it states a contract, and a contract imports no solution", p.ImportPath, to))
+			if users[p.ImportPath] > 1 && v.place(to).kind == "solution" {
+				problems = append(problems, fmt.Sprintf("%s imports %s: solutions share it, so it states a contract, and a contract imports no solution", p.ImportPath, to))
 			}
 		}
 	}

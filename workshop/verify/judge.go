@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -117,7 +118,7 @@ func (v *verifier) subject(ch *course.Chapter, rel string) gotest.Subject {
 	return gotest.Subject{
 		Root:    v.scratch,
 		Dir:     filepath.Join(v.scratchOf(ch), filepath.FromSlash(rel)),
-		Package: ch.Module + "/" + rel,
+		Package: path.Join(ch.Module, rel),
 	}
 }
 
@@ -134,14 +135,14 @@ func (v *verifier) solved(e *course.Exercise, plain, race *gotest.Report) {
 // given checks the other packages of a chapter.
 func (v *verifier) given(ch *course.Chapter, plain, race *gotest.Report) {
 	var problems []string
-	for path, p := range plain.Packages {
-		rel := strings.TrimPrefix(strings.TrimPrefix(path, ch.Module), "/")
+	for importPath, p := range plain.Packages {
+		rel := strings.TrimPrefix(strings.TrimPrefix(importPath, ch.Module), "/")
 		switch top, _, _ := strings.Cut(rel, "/"); {
 		case top == "solution" || top == "exercise" || top == "mistaken":
 		case p.Status == gotest.Skip && len(p.Tests) == 0: // no test files
 		default:
 			for _, problem := range v.green(v.subject(ch, rel), plain, race) {
-				problems = append(problems, rel+": "+problem)
+				problems = append(problems, path.Join(ch.Name, rel)+": "+problem)
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"time"
@@ -105,15 +106,19 @@ func (d *examination) state() {
 	d.good("state", "keys, copies and caches go to %s", dir)
 }
 
+// arrived is what `go mod download -x` prints of a module that has come: the
+// last two parts of its path, and its version.
+var arrived = regexp.MustCompile(`^# get \S*?([^/]+/[^/]+)/@v/(\S+)\.zip: 200 OK`)
+
 // modules downloads what a chapter needs, and says module by module what arrives.
 func (d *examination) modules(ctx context.Context, ch *course.Chapter) {
 	began, n := time.Now(), 0
-	err := d.watch(ctx, ch, nil, func(line string) {
-		if strings.HasPrefix(line, "go: downloading ") {
+	err := d.watch(ctx, ch, []string{"download", "-x"}, func(line string) {
+		if m := arrived.FindStringSubmatch(line); m != nil {
 			n++
-			fmt.Fprintf(d.stdout, "     %s\n", d.page.Faint(strings.TrimPrefix(line, "go: ")))
+			fmt.Fprintf(d.stdout, "     %s\n", d.page.Faint(m[1]+" "+m[2]))
 		}
-	}, "mod", "download")
+	}, "mod")
 	switch {
 	case err != nil && ctx.Err() == nil:
 		d.bad(ch.Name+" modules", "%s: its modules could not be downloaded: %v\n     On poor Wi-Fi, take them from a stick: see \"A class on poor Wi-Fi\" in README.md", ch.Name, err)

@@ -5,59 +5,14 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"os"
 	"strconv"
 
 	udiff "github.com/aymanbagabas/go-udiff"
-	"golang.org/x/term"
 
 	"clicktocode.example/workshop/check"
 	"clicktocode.example/workshop/course"
 	"clicktocode.example/workshop/gotest"
-	"clicktocode.example/workshop/show"
 )
-
-// page is how text is set for standard output.
-func (a *app) page() show.Page {
-	if !isTerminal(a.stdout) {
-		return show.Page{}
-	}
-	width, _, err := term.GetSize(int(a.stdout.(*os.File).Fd()))
-	if err != nil {
-		width = 0
-	}
-	return show.Page{Color: show.Color(), Width: width}
-}
-
-// one is the exercise that the arguments name: by name, by number, or none,
-// where it is the one whose folder this is, or else the next unsolved.
-func (a *app) one(ctx context.Context, name string, args []string) (*course.Exercise, error) {
-	if len(args) > 1 {
-		return nil, misuse("%s takes one exercise, not %d: go run ./workshop %s %s", name, len(args), name, args[0])
-	}
-	if len(args) == 1 {
-		e, err := a.course.Exercise(args[0])
-		if err != nil {
-			return nil, misuse("%v", err)
-		}
-		return e, nil
-	}
-	if wd, err := os.Getwd(); err == nil {
-		if e := a.course.At(wd); e != nil {
-			return e, nil
-		}
-	}
-	states, err := check.All(ctx, a.course, a.course.Chapters...)
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range states {
-		if !s.Solved() {
-			return s.Exercise, nil
-		}
-	}
-	return nil, misuse("all exercises are solved: name the one that you mean")
-}
 
 func test(ctx context.Context, a *app, args []string) error {
 	all := false

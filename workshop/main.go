@@ -19,8 +19,6 @@ import (
 	"strings"
 	"syscall"
 
-	"golang.org/x/term"
-
 	"clicktocode.example/workshop/course"
 	"clicktocode.example/workshop/proc"
 )
@@ -60,22 +58,6 @@ func Main() int {
 	}
 	fmt.Fprintln(os.Stderr, "workshop: "+err.Error())
 	return exitRed
-}
-
-// errRed says that something is red, and that the learner was told what.
-var errRed = errors.New("red")
-
-// misuseError says that the command line is wrong, and how it would be right.
-type misuseError struct{ text string }
-
-func (e *misuseError) Error() string { return e.text }
-
-func misuse(format string, args ...any) error { return &misuseError{fmt.Sprintf(format, args...)} }
-
-// app is what a verb works with.
-type app struct {
-	course         *course.Course
-	stdout, stderr io.Writer
 }
 
 // verb is one word of the command line. Its run reads its own flags and arguments.
@@ -143,38 +125,4 @@ func usage(w io.Writer) {
 		fmt.Fprintf(w, "  %-28s %s\n", strings.TrimSpace(v.name+" "+v.args), v.does)
 	}
 	fmt.Fprint(w, "\nFlags of a verb: go run ./workshop VERB --help\n")
-}
-
-// flags reads a verb's flags and arguments, which may stand in any order.
-func (a *app) flags(name, args string, define func(*flag.FlagSet), given []string) ([]string, error) {
-	fs := flag.NewFlagSet(name, flag.ContinueOnError)
-	var said strings.Builder
-	fs.SetOutput(&said)
-	if define != nil {
-		define(fs)
-	}
-	fs.Usage = func() {
-		fmt.Fprintf(&said, "usage: go run ./workshop %s %s\n", name, args)
-		fs.PrintDefaults()
-	}
-	var rest []string
-	for {
-		if err := fs.Parse(given); errors.Is(err, flag.ErrHelp) {
-			fmt.Fprint(a.stdout, said.String())
-			return nil, err
-		} else if err != nil {
-			return nil, misuse("%s", strings.TrimSpace(said.String()))
-		}
-		if fs.NArg() == 0 {
-			return rest, nil
-		}
-		rest = append(rest, fs.Arg(0))
-		given = fs.Args()[1:]
-	}
-}
-
-// isTerminal reports whether w is a terminal that can be painted on.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
 }

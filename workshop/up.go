@@ -126,7 +126,11 @@ func line(p show.Page, e stack.Event) string {
 		for _, k := range slices.Sorted(maps.Keys(e.Detail)) {
 			detail = append(detail, k+"="+e.Detail[k])
 		}
-		return fmt.Sprintf("%s %s %s %s  %s", at, role, e.Summary, show.Millis(e.Micros), p.Faint(strings.Join(detail, " ")))
+		took := ""
+		if e.Micros > 0 {
+			took = "  " + show.Millis(e.Micros)
+		}
+		return fmt.Sprintf("%s %s %s%s  %s", at, role, e.Summary, took, p.Faint(strings.Join(detail, " ")))
 	case "died":
 		return fmt.Sprintf("%s %s %s", at, role, p.Bad("died: ")+e.Summary)
 	case "stopped":

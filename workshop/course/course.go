@@ -250,16 +250,35 @@ func (e *Exercise) Package() string { return e.Chapter.Module + "/exercise/" + e
 // SolutionPackage is the import path of the reference.
 func (e *Exercise) SolutionPackage() string { return e.Chapter.Module + "/solution/" + e.Name }
 
-// Position is the line of the first TODO in the learner's file as "path:line",
-// or the file's first line.
+// Position is where to write in the learner's file, as "path:line": the first
+// TODO, or, once that is gone, the function that it stood in.
 func (e *Exercise) Position() string {
-	text, _ := os.ReadFile(filepath.Join(e.Dir(), e.Name+".go"))
-	for i, line := range strings.Split(string(text), "\n") {
-		if strings.Contains(line, "TODO("+e.Name+")") {
-			return fmt.Sprintf("%s:%d", e.File(), i+1)
+	name := e.Name + ".go"
+	text, _ := os.ReadFile(filepath.Join(e.Dir(), name))
+	mine := strings.Split(string(text), "\n")
+	if at := e.todo(mine); at >= 0 {
+		return fmt.Sprintf("%s:%d", e.File(), at+1)
+	}
+	if files, err := e.Starter(); err == nil {
+		starter := strings.Split(string(files[name]), "\n")
+		for at := e.todo(starter); at >= 0; at-- {
+			// "func (c *Cache) Lookup(": parameters may have got other names.
+			if m := funcHead.FindString(starter[at]); m != "" {
+				if line := slices.IndexFunc(mine, func(l string) bool { return strings.HasPrefix(l, m) }); line >= 0 {
+					return fmt.Sprintf("%s:%d", e.File(), line+1)
+				}
+				break
+			}
 		}
 	}
 	return e.File() + ":1"
+}
+
+var funcHead = regexp.MustCompile(`^func (\([^)]*\) )?\w+`)
+
+// todo is the index of the first line with a TODO of the exercise, or -1.
+func (e *Exercise) todo(lines []string) int {
+	return slices.IndexFunc(lines, func(l string) bool { return strings.Contains(l, "TODO("+e.Name+")") })
 }
 
 // Files are the regular files below dir, by slash-separated name. A dir that

@@ -84,7 +84,10 @@ func (c *Course) Replace(e *Exercise, files map[string][]byte, disposable ...map
 			}
 		}
 	}
-	return kept, Write(e.Dir(), files)
+	if err := Write(e.Dir(), files); err != nil {
+		return kept, fmt.Errorf("%s: its files cannot be written, and stay as they are: %w: make the clone writable, or work in a copy of it", e.Name, err)
+	}
+	return kept, nil
 }
 
 func (c *Course) keep(e *Exercise, files map[string][]byte) (string, error) {

@@ -46,7 +46,10 @@ func Starter(exercise, file string, src []byte) ([]byte, error) {
 		for n := r.begin; n <= r.end; n++ {
 			gone[n] = true
 		}
-		insert[r.begin] = append(todo(exercise, r.todo), r.stub)
+		insert[r.begin] = todo(exercise, r.todo)
+		if r.stub != "" {
+			insert[r.begin] = append(insert[r.begin], r.stub)
+		}
 	}
 	for _, d := range s.omitted() {
 		for n := d.first; n <= d.last; n++ {

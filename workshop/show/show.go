@@ -66,7 +66,7 @@ func (p Page) Markdown(source string) string {
 	if p.Color {
 		style = "dark"
 	}
-	r, err := glamour.NewTermRenderer(glamour.WithStandardStyle(style), glamour.WithWordWrap(min(p.width(), 100)-4))
+	r, err := glamour.NewTermRenderer(glamour.WithStandardStyle(style), glamour.WithWordWrap(0))
 	if err != nil {
 		return source
 	}
@@ -80,34 +80,58 @@ func (p Page) Markdown(source string) string {
 	}
 	var lines []string
 	for _, line := range strings.Split(strings.Trim(out, "\n"), "\n") {
-		lines = append(lines, strings.TrimRight(line, " "))
+		lines = append(lines, p.fold(strings.TrimRight(line, " "))...)
 	}
 	return strings.Join(lines, "\n")
 }
 
-// wrap breaks text at spaces, so that no line is wider than the page, and puts
-// a margin before it. A path that is wider stays whole.
+// fold breaks a line of set text at spaces, never at a hyphen, so that a
+// command can be pasted. What is set in by four columns or more is code, and
+// stays whole.
+func (p Page) fold(line string) []string {
+	plain := ansi.Strip(line)
+	indent := len(plain) - len(strings.TrimLeft(plain, " "))
+	if indent >= 4 {
+		return []string{line}
+	}
+	margin := strings.Repeat(" ", indent)
+	hang := margin
+	if m := listItem.FindString(plain); m != "" {
+		hang = strings.Repeat(" ", lipgloss.Width(m))
+	}
+	return breakLine(line, margin, hang, min(p.width(), 100)-indent)
+}
+
+var listItem = regexp.MustCompile(`^ *(?:•|\d+\.) `)
+
+// wrap breaks text at spaces, and puts a margin before it.
 func (p Page) wrap(text string) string {
 	const margin = "  "
 	var out []string
 	for _, line := range strings.Split(text, "\n") {
 		indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
-		row := margin + indent
-		empty := true
-		for _, word := range strings.Fields(line) {
-			if !empty && lipgloss.Width(row)+1+lipgloss.Width(word) > p.width() {
-				out = append(out, row)
-				row, empty = margin+indent, true
-			}
-			if !empty {
-				row += " "
-			}
-			row += word
-			empty = false
-		}
-		out = append(out, strings.TrimRight(row, " \t"))
+		out = append(out, breakLine(line, margin+indent, margin+indent, p.width())...)
 	}
 	return strings.Join(out, "\n")
+}
+
+// breakLine sets the words of a line, which may be styled, in rows of at most
+// width columns; first and then stand before them. A word that is wider, a path
+// say, stays whole.
+func breakLine(line, first, then string, width int) []string {
+	var rows []string
+	row, empty := first, true
+	for _, word := range strings.Fields(line) {
+		if !empty && lipgloss.Width(row)+1+lipgloss.Width(word) > width {
+			rows = append(rows, row)
+			row, empty = then, true
+		}
+		if !empty {
+			row += " "
+		}
+		row, empty = row+word, false
+	}
+	return append(rows, strings.TrimRight(row, " \t"))
 }
 
 // Head is an exercise's title line, and where to write.

@@ -47,7 +47,11 @@ func (p Page) Waterfall(c stack.Click) string {
 			fmt.Fprintln(&b, "  "+line)
 		}
 	}
-	return b.String()
+	var lines []string
+	for _, line := range strings.Split(b.String(), "\n") {
+		lines = append(lines, strings.TrimRight(line, " "))
+	}
+	return strings.Join(lines, "\n")
 }
 
 // Millis is a time in microseconds as milliseconds.

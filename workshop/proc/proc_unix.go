@@ -25,10 +25,13 @@ func (g group) interrupt() { _ = syscall.Kill(-g.pid, syscall.SIGINT) }
 func (g group) kill()      { _ = syscall.Kill(-g.pid, syscall.SIGKILL) }
 func (g group) close()     {}
 
-// parentGone reports, from now on, whether this process was handed to another parent.
+// parent started this process. It is asked for before anything else: a parent
+// that is gone has left its place to another.
+var parent = syscall.Getppid()
+
+// parentGone reports, when it is asked, whether the parent is gone.
 func parentGone() func() bool {
-	born := syscall.Getppid()
-	return func() bool { return syscall.Getppid() != born }
+	return func() bool { return syscall.Getppid() != parent }
 }
 
 // Alive reports whether a process of that ID exists.

@@ -112,7 +112,7 @@ func TestGuide(t *testing.T) {
 	t.Run("leads_from_exercise_to_exercise", func(t *testing.T) {
 		s := newClassroom(t).sit()
 		s.shows("0 of 2 solved", "1.1  Say hello: greetings", "01-greet/exercise/hello/hello.go:9",
-			"Return a greeting for the name.", "✗ TestTo/greets_by_name", "a greeting has the name in it", "!stranger", "!known mistake")
+			"Return a greeting for the name.", "✗ TestTo/greets_by_name", "a greeting has the name in it", "!stranger", "!mistake that many")
 
 		s.press("h")
 		s.shows("Hint 1 of 2", "Look into the package words", "!TrimSpace")
@@ -125,7 +125,7 @@ func TestGuide(t *testing.T) {
 		s.write("hello", "package hello\n\nfunc To(name string) string { return nobody }\n")
 		s.shows("hello not built", "exercise/hello/hello.go:3", "It does not compile: undefined: nobody", "!TestTo/")
 		s.write("hello", "package hello\n\nfunc To(name string) string { return \"Hello, \" + name + \"!\" }\n")
-		s.shows("✗ TestTo/greets_a_stranger", "This looks like a known mistake", "It greets a name that is only blanks", "!not built")
+		s.shows("✗ TestTo/greets_a_stranger", "It looks like a mistake that many make", "It greets a name that is only blanks", "!not built")
 		s.write("hello", solvedHello)
 		s.shows("1 of 2 solved", "✓ hello is solved", "Run the stack, and click", "1.2  Count the guests", "✗ TestFrom/counts_from_0")
 

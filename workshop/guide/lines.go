@@ -69,6 +69,9 @@ func (f *lineFace) print(format string, args ...any) {
 func (f *lineFace) head() {
 	e := f.exercise()
 	f.print("\n%d of %d solved. %s", f.solved(), len(f.states), keysHelp)
+	if f.solved() == 0 && f.at == 0 {
+		f.print("\n%s", welcome)
+	}
 	f.print("\n%s\n\n%s\n", f.Page.Head(e), f.Page.Markdown(e.Task))
 }
 
@@ -84,7 +87,7 @@ func (f *lineFace) outcome(o outcome) {
 		return
 	}
 	e := f.states[o.at].Exercise
-	f.print("%s", f.Page.Verdict(e, o.verdict))
+	f.print("\n%s", f.Page.Verdict(e, o.verdict))
 	f.print("%s", f.Page.Faint(fmt.Sprintf("(tested in %s)", o.took.Round(10*time.Millisecond))))
 	if o.verdict.Kind == gotest.Solved {
 		f.print("%s", f.Page.Markdown("**Try it.** "+e.Try))
@@ -96,6 +99,8 @@ func (f *lineFace) outcome(o outcome) {
 		f.head()
 	}
 }
+
+const welcome = "Open the file in your editor, write, and save: it is tested at once. New to this? l shows the lesson."
 
 func allSolved(n int) string {
 	return fmt.Sprintf("All %d exercises are solved. Run the service on your own code: go run ./workshop up --mine", n)

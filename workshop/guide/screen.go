@@ -143,7 +143,10 @@ func (m *screenFace) key(key string) (cmd tea.Cmd, done bool) {
 		m.cursor = m.at
 		m.show(listSheet)
 	case "n":
-		if next := m.next(m.at); next >= 0 {
+		if m.praise != nil { // the next one is open already
+			m.praise = nil
+			m.show(taskSheet)
+		} else if next := m.next(m.at); next >= 0 {
 			m.turn(next)
 		}
 	default:
@@ -197,6 +200,9 @@ func (m *screenFace) task(e *course.Exercise) string {
 	}
 	if m.next(-1) < 0 {
 		fmt.Fprintf(&b, "%s\n\n", m.Page.Good(allSolved(len(m.states))))
+	}
+	if m.solved() == 0 && m.at == 0 {
+		fmt.Fprintf(&b, "%s\n\n", m.Page.Faint(welcome))
 	}
 	fmt.Fprintf(&b, "%s\n\n", m.Page.Head(e))
 	fmt.Fprintf(&b, "%s\n\n", m.Page.Markdown(e.Task))

@@ -8,9 +8,14 @@ import (
 	"regexp"
 	"strings"
 
-	"charm.land/glamour/v2"
+	glamour "charm.land/glamour/v2/ansi"
+	"charm.land/glamour/v2/styles"
 	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/x/ansi"
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/extension"
+	"github.com/yuin/goldmark/renderer"
+	"github.com/yuin/goldmark/util"
 
 	"clicktocode.example/workshop/check"
 	"clicktocode.example/workshop/course"
@@ -62,19 +67,23 @@ var localLink = regexp.MustCompile(`\[([^\]]+)\]\((?:#|\.|[A-Za-z0-9_-]+[/.])[^)
 
 // Markdown sets a piece of a lesson. What cannot be set is shown as it is.
 func (p Page) Markdown(source string) string {
-	style := "notty"
+	style := styles.NoTTYStyleConfig
 	if p.Color {
-		style = "dark"
+		style = colourful()
 	}
-	r, err := glamour.NewTermRenderer(glamour.WithStandardStyle(style), glamour.WithWordWrap(0))
-	if err != nil {
-		return source
-	}
+	// As glamour does it, but for its turning every www.shop.test into a link:
+	// here, that is the name on the wire.
+	md := goldmark.New(
+		goldmark.WithExtensions(extension.Table),
+		goldmark.WithRenderer(renderer.NewRenderer(renderer.WithNodeRenderers(
+			util.Prioritized(glamour.NewRenderer(glamour.Options{Styles: style}), 1000)))),
+	)
+	var set strings.Builder
 	// A link within the clone is no use in a terminal; its text is.
-	out, err := r.Render(localLink.ReplaceAllString(source, "$1"))
-	if err != nil {
+	if err := md.Convert([]byte(localLink.ReplaceAllString(source, "$1")), &set); err != nil {
 		return source
 	}
+	out := set.String()
 	if !p.Color {
 		out = ansi.Strip(out)
 	}
@@ -84,6 +93,18 @@ func (p Page) Markdown(source string) string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// colourful is glamour's dark style with the terminal's own colours for text
+// and code, so that it can be read on a light ground as well.
+func colourful() glamour.StyleConfig {
+	style := styles.DarkStyleConfig
+	style.Document.Color = nil
+	style.Code.Color, style.Code.BackgroundColor, style.Code.Prefix, style.Code.Suffix = &code, nil, "", ""
+	style.CodeBlock.Color, style.CodeBlock.Chroma = &code, nil
+	return style
+}
+
+var code = "6" // cyan, in the terminal's own shade
 
 // fold breaks a line of set text at spaces, never at a hyphen, so that a
 // command can be pasted. What is set in by four columns or more is code, and
@@ -178,7 +199,7 @@ func (p Page) Verdict(e *course.Exercise, v gotest.Verdict) string {
 	}
 	if v.LooksLike != nil {
 		fmt.Fprintln(&b)
-		fmt.Fprintln(&b, p.Bold("  This looks like a known mistake:"))
+		fmt.Fprintln(&b, p.Bold("  It looks like a mistake that many make; yours may be another:"))
 		fmt.Fprintln(&b, p.wrap(v.LooksLike.Why))
 	}
 	return b.String()

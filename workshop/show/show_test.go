@@ -32,6 +32,10 @@ func TestMarkdown(t *testing.T) {
 		assert.Contains(t, got, "https://go.dev")
 	})
 
+	t.Run("leaves_names_alone", func(t *testing.T) {
+		assert.Contains(t, page.Markdown("the name www.shop.test is asked for"), "name www.shop.test is")
+	})
+
 	t.Run("paints_nothing_without_colour", func(t *testing.T) {
 		assert.NotContains(t, page.Markdown("# A *b* `c` [d](https://go.dev)"), "\x1b")
 	})

@@ -1,6 +1,5 @@
 // Command 01-dns-tcp-tls is chapter 1, live: a DNS server for shop.test, a shop
-// that greets over TLS, and a client that finds the one by way of the other.
-// Package stage explains its command line.
+// over TLS, and a client that finds it. Package stage explains the command line.
 package main
 
 import (
@@ -9,25 +8,13 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"time"
 
 	"clicktocode.example/01-dns-tcp-tls/authority"
 	"clicktocode.example/01-dns-tcp-tls/client"
-	"clicktocode.example/01-dns-tcp-tls/handoff"
-	"clicktocode.example/01-dns-tcp-tls/solution/graceful"
-	"clicktocode.example/01-dns-tcp-tls/solution/tlsserver"
+	"clicktocode.example/01-dns-tcp-tls/roles"
 	"clicktocode.example/01-dns-tcp-tls/stage"
 	"clicktocode.example/01-dns-tcp-tls/zone"
 )
-
-var shopTest = zone.MustParse(`
-$ORIGIN shop.test.
-@    300  SOA    ns hostmaster 1 3600 600 86400 60
-@    300  NS     ns
-@    300  A      127.0.0.1
-ns   300  A      127.0.0.1
-www  300  CNAME  @
-`)
 
 func main() {
 	dnsAddr, shopAddr := stage.Env("DNS_ADDR", "127.0.0.1:8053"), stage.Env("SHOP_ADDR", "127.0.0.1:8443")
@@ -54,38 +41,12 @@ func main() {
 }
 
 func serveDNS(addr string) stage.Run {
-	return func(ctx context.Context, s *stage.Stage) error {
-		server, err := zone.Listen(addr, shopTest, func(q zone.Query) {
-			s.Request(q.Question+" → "+q.RCode, 0, map[string]string{"client": q.Client.String(), "network": q.Network, "answers": fmt.Sprint(q.Answers)})
-		})
-		if err != nil {
-			return err
-		}
-		s.Ready(server.Addr())
-		<-ctx.Done()
-		return server.Close()
-	}
+	return func(ctx context.Context, s *stage.Stage) error { return roles.ServeDNS(ctx, s, addr, zone.ShopTest) }
 }
 
-// serveShop takes a connection from the listener over accept, in graceful, and TLS to HTTP.
 func serveShop(addr string) stage.Run {
 	return func(ctx context.Context, s *stage.Stage) error {
-		keys, err := authority.Open(authority.Config{Log: s.Log})
-		if err != nil {
-			return err
-		}
-		ln, err := net.Listen("tcp", addr)
-		if err != nil {
-			return fmt.Errorf("shop: %w", err)
-		}
-		web := handoff.New(&http.Server{
-			Handler:           s.Observe(http.HandlerFunc(greet)),
-			ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute,
-		}, tlsserver.Config(keys.Current))
-		defer web.Close()
-		server := graceful.New(web.ServeConn)
-		s.Ready(ln.Addr().String())
-		return s.Until(ctx, func() error { return server.Serve(ln, 1000, 10*time.Second) }, server.Shutdown)
+		return roles.ServeHTTPS(ctx, s, addr, s.Observe(http.HandlerFunc(greet)))
 	}
 }
 

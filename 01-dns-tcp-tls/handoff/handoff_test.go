@@ -3,15 +3,11 @@ package handoff_test
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"io"
 	"log"
-	"math/big"
 	"net"
 	"net/http"
 	"testing"
@@ -23,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"clicktocode.example/01-dns-tcp-tls/handoff"
+	"clicktocode.example/01-dns-tcp-tls/solution/certificate"
 	"clicktocode.example/01-dns-tcp-tls/solution/graceful"
 )
 
@@ -222,7 +219,8 @@ func TestServeConn(t *testing.T) {
 // stack is the chapter's server.
 type stack struct {
 	*graceful.Server
-	url string
+	url  string
+	pool *x509.CertPool // for its clients
 }
 
 // start runs handler behind accept, graceful and TLS.
@@ -231,7 +229,7 @@ func start(t *testing.T, handler http.Handler) *stack {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	web := newServer(t, handler)
-	s := &stack{graceful.New(web.ServeConn), "https://" + ln.Addr().String()}
+	s := &stack{graceful.New(web.ServeConn), "https://" + ln.Addr().String(), web.pool}
 	returned := make(chan error, 1)
 	go func() { returned <- s.Serve(ln, 100, patience) }()
 	t.Cleanup(func() {
@@ -254,23 +252,31 @@ func (s *stack) shutDown(t *testing.T) {
 // served is a handler.
 var served = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "served") })
 
-// newServer makes the server under test, which it closes with the test.
-func newServer(t *testing.T, handler http.Handler) *handoff.Server {
+// server is the server under test.
+type server struct {
+	*handoff.Server
+	pool *x509.CertPool // for its clients
+}
+
+// newServer makes a server, which it closes with the test.
+func newServer(t *testing.T, handler http.Handler) server {
+	t.Helper()
+	cert, pool := identity(t)
 	web := handoff.New(&http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: patience,
 		IdleTimeout:       time.Minute,
 		ErrorLog:          log.New(io.Discard, "", 0),
-	}, &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2", "http/1.1"}})
+	}, &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}})
 	t.Cleanup(func() { assert.NoError(t, web.Close()) })
-	return web
+	return server{web, pool}
 }
 
 // client speaks proto and no other. used counts its connections.
 func (s *stack) client(t *testing.T, proto string) (client *http.Client, used chan bool) {
 	used = make(chan bool, 100)
 	transport := &http.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: pool, ServerName: "shop.test"},
+		TLSClientConfig: &tls.Config{RootCAs: s.pool, ServerName: "shop.test"},
 		Protocols:       new(http.Protocols),
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			used <- true
@@ -296,7 +302,7 @@ func get(t *testing.T, client *http.Client, url string) string {
 
 // connect hands web one end of a connection, with 10 s for the handshake. done
 // is closed when ServeConn has returned.
-func connect(t *testing.T, web *handoff.Server) (client *tls.Conn, done chan bool) {
+func connect(t *testing.T, web server) (client *tls.Conn, done chan bool) {
 	t.Helper()
 	near, far := net.Pipe()
 	require.NoError(t, far.SetDeadline(time.Now().Add(10*time.Second)))
@@ -305,7 +311,7 @@ func connect(t *testing.T, web *handoff.Server) (client *tls.Conn, done chan boo
 		defer close(done)
 		web.ServeConn(t.Context(), far)
 	}()
-	client = tls.Client(near, &tls.Config{RootCAs: pool, ServerName: "shop.test"})
+	client = tls.Client(near, &tls.Config{RootCAs: web.pool, ServerName: "shop.test"})
 	t.Cleanup(func() { client.Close() })
 	return client, done
 }
@@ -332,30 +338,15 @@ func await[T any](t *testing.T, event <-chan T, why string) (v T) {
 	return v
 }
 
-// certificate is shop.test's, signed by itself; pool trusts it. In synctest's
-// bubbles it is the year 2000.
-var certificate, pool = func() (tls.Certificate, *x509.CertPool) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		DNSNames:     []string{"shop.test"},
-		NotBefore:    time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC),
-		NotAfter:     time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC),
-		KeyUsage:     x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		panic(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		panic(err)
-	}
+// identity is what a server needs to be shop.test, and its clients to believe
+// it, from now on: in synctest's bubbles it is the year 2000.
+func identity(t *testing.T) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	authority, err := certificate.NewAuthority(time.Now())
+	require.NoError(t, err)
+	cert, err := authority.Issue(time.Now(), "shop.test")
+	require.NoError(t, err)
 	pool := x509.NewCertPool()
-	pool.AddCert(leaf)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, pool
-}()
+	pool.AddCert(authority.Certificate)
+	return *cert, pool
+}

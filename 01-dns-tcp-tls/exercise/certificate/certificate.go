@@ -118,7 +118,8 @@ func (a *Authority) Issue(now time.Time, names ...string) (*tls.Certificate, err
 func AuthorityTemplate(now time.Time) *x509.Certificate {
 	// TODO(certificate): Fill in an x509.Certificate: its validity, that it is an authority, the length of
 	// the path below it, its key usage, and the names and addresses that it permits.
-	// Read what crypto/x509 says of fields whose zero may also mean "not set".
+	// Read what crypto/x509 says of fields whose zero may also mean "not set", and of
+	// those that count only where another field says so.
 	return &x509.Certificate{}
 }
 
@@ -132,7 +133,8 @@ func AuthorityTemplate(now time.Time) *x509.Certificate {
 //     each in the field of its kind;
 //   - for servers (extended key usage, §4.2.1.12), with a key that signs
 //     handshakes: digitalSignature, and nothing else;
-//   - no authority.
+//   - no authority. It may say so (basic constraints with IsCA false) or have no
+//     basic constraints: both mean the same (§4.2.1.9).
 func LeafTemplate(now, until time.Time, hosts []string, addrs []net.IP) *x509.Certificate {
 	// TODO(certificate): Fill in an x509.Certificate: its validity, the hosts and addresses that it is for,
 	// the use of its key, and the use of the certificate.

@@ -8,11 +8,13 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -20,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"clicktocode.example/01-dns-tcp-tls/exercise/certificate"
+	"clicktocode.example/01-dns-tcp-tls/panics"
 )
 
 // Certificates count in whole seconds.
@@ -32,7 +35,7 @@ func TestAuthority(t *testing.T) {
 	t.Run("is_an_authority", func(t *testing.T) {
 		cert := newAuthority(t).Certificate
 		assert.True(t, cert.BasicConstraintsValid && cert.IsCA,
-			"BasicConstraintsValid %v, IsCA %v: without both, the certificate does not say that it is an authority's (RFC 5280 §4.2.1.9)",
+			"Read back from the certificate: BasicConstraintsValid %v, IsCA %v. Both must be true, to say that it is an authority's (RFC 5280 §4.2.1.9); crypto/x509 leaves out IsCA and MaxPathLen unless BasicConstraintsValid is true",
 			cert.BasicConstraintsValid, cert.IsCA)
 		assert.Equal(t, x509.KeyUsageCertSign, cert.KeyUsage, "its key signs certificates, and nothing else: RFC 5280 §4.2.1.3")
 		assert.NoError(t, cert.CheckSignatureFrom(cert), "it signs its own certificate, too")
@@ -62,7 +65,7 @@ func TestAuthority(t *testing.T) {
 		require.NoError(t, verify(authority, serverFor(t, authority, "127.0.0.1"), "127.0.0.1"), "the authority may speak for 127.0.0.1")
 		for _, addr := range []string{"192.0.2.1", "128.0.0.1", "::2", "2001:db8::1"} {
 			assert.Error(t, verify(authority, serverFor(t, authority, addr), addr),
-				"a certificate for %s, signed by this authority, was believed. That domains are limited says nothing about addresses: they need a range of their own (RFC 5280 §4.2.1.10)", addr)
+				"a certificate for %s, signed by this authority, was believed: PermittedRanges are the only addresses that it may speak for (RFC 5280 §4.2.1.10)", addr)
 		}
 	})
 
@@ -89,18 +92,26 @@ func TestAuthority(t *testing.T) {
 			BasicConstraintsValid: true, IsCA: true, KeyUsage: x509.KeyUsageCertSign,
 		})}
 		assert.Error(t, verify(authority, serverFor(t, below, "shop.test"), "shop.test", below.Certificate),
-			"the authority signed another authority, and what that one signs was believed. A path length of zero forbids it (RFC 5280 §4.2.1.9); "+
-				"in crypto/x509, MaxPathLen 0 alone means that there is no limit")
+			"the authority signed another authority, and what that one signs was believed. A path length of zero forbids it (RFC 5280 §4.2.1.9). "+
+				"Read back from the certificate: MaxPathLen %d, and -1 means that there is no limit", authority.Certificate.MaxPathLen)
 	})
 }
 
 func TestIssue(t *testing.T) {
 	t.Run("names_hosts_and_addresses", func(t *testing.T) {
 		authority, leaf := newLeaf(t)
+		if cn := leaf.Subject.CommonName; cn != "" {
+			require.NotEmpty(t, leaf.DNSNames, "issued for %q: DNSNames are empty, and the subject's common name is %q (RFC 9525 §2)", names, cn)
+		}
 		for _, name := range names {
-			assert.NoError(t, verify(authority, leaf, name),
-				"issued for %q, and not good for %s: clients compare with the subject alternative names, host names with DNSNames and addresses with IPAddresses, "+
-					"and do not look at the common name (RFC 9525 §6)", names, name)
+			why := fmt.Sprintf("a client compares the host name that it asked for with the certificate's DNSNames, which are %q (RFC 9525 §6)", leaf.DNSNames)
+			if net.ParseIP(name) != nil {
+				why = fmt.Sprintf("a client compares the address that it connected to with the certificate's IPAddresses, which are %v (RFC 9525 §6)", leaf.IPAddresses)
+				if slices.Contains(leaf.DNSNames, name) {
+					why += ". It stands among the DNSNames"
+				}
+			}
+			assert.NoError(t, verify(authority, leaf, name), "issued for %q, and not good for %s: %s", names, name, why)
 		}
 	})
 
@@ -123,24 +134,23 @@ func TestIssue(t *testing.T) {
 	t.Run("ends_when_its_authority_ends", func(t *testing.T) {
 		authority := newAuthority(t)
 		late := authority.Certificate.NotAfter.Add(-time.Hour)
-		leaf := issue(t, authority, late, "shop.test")
+		leaf := issue(t, authority, late, "shop.test").Leaf
 		assert.WithinDuration(t, authority.Certificate.NotAfter, leaf.NotAfter, 0,
-			"issued an hour before its authority ends: from then on it is worth nothing, so its NotAfter must not promise more")
+			"issued an hour before its authority ends: NotAfter is %s, the authority's (until) is %s. A certificate must not promise more than its authority", leaf.NotAfter, authority.Certificate.NotAfter)
 		assert.WithinDuration(t, late.Add(-certificate.Backdate), leaf.NotBefore, 0, "it was issued at %s", late)
 	})
 
 	t.Run("signs_no_other_certificate", func(t *testing.T) {
 		authority := newAuthority(t)
-		server, err := authority.Issue(now, "shop.test")
-		require.NoError(t, err)
+		server := issue(t, authority, now, "shop.test")
 		require.NoError(t, verify(authority, server.Leaf, "shop.test"), "good for a server named shop.test")
-		assert.False(t, server.Leaf.IsCA, "the server's certificate says of itself that it is an authority: RFC 5280 §4.2.1.9")
+		assert.False(t, server.Leaf.IsCA, "Read back from the certificate: IsCA is true. A server's certificate is no authority's: RFC 5280 §4.2.1.9")
 
 		key, ok := server.PrivateKey.(*ecdsa.PrivateKey)
 		require.True(t, ok, "the key is a %T, not an *ecdsa.PrivateKey", server.PrivateKey)
 		forged := serverFor(t, &certificate.Authority{Certificate: server.Leaf, Key: key}, "www.shop.test")
 		assert.Error(t, forged.CheckSignatureFrom(server.Leaf),
-			"with the server's key, another certificate was signed, and crypto/x509 believes it. A server's certificate is no authority: RFC 5280 §4.2.1.9")
+			"with the server's key, another certificate was signed, and crypto/x509 believes it: RFC 5280 §4.2.1.9")
 	})
 
 	t.Run("is_for_servers_alone", func(t *testing.T) {
@@ -154,8 +164,7 @@ func TestIssue(t *testing.T) {
 
 	t.Run("works_in_a_handshake", func(t *testing.T) {
 		authority := newAuthority(t)
-		server, err := authority.Issue(now, names...)
-		require.NoError(t, err)
+		server := issue(t, authority, now, names...)
 		here, there := net.Pipe()
 		deadline := time.Now().Add(time.Second)
 		require.NoError(t, here.SetDeadline(deadline))
@@ -167,11 +176,11 @@ func TestIssue(t *testing.T) {
 		}()
 		pool := x509.NewCertPool()
 		pool.AddCert(authority.Certificate)
-		err = tls.Client(here, &tls.Config{RootCAs: pool, ServerName: "shop.test"}).Handshake()
+		err := tls.Client(here, &tls.Config{RootCAs: pool, ServerName: "shop.test"}).Handshake()
 		here.Close()
 		serverErr := <-done
 		require.NoError(t, err, "a client that trusts the authority and asks for shop.test must accept the certificate")
-		require.NoError(t, serverErr)
+		require.NoError(t, serverErr, "the client was content with the handshake, and the server was not")
 	})
 
 	t.Run("convinces_openssl", func(t *testing.T) {
@@ -204,26 +213,30 @@ func newAuthority(t *testing.T) *certificate.Authority {
 	t.Helper()
 	var authority *certificate.Authority
 	var err error
-	require.NotPanics(t, func() { authority, err = certificate.NewAuthority(now) }, "NewAuthority: AuthorityTemplate must return a template")
+	if fault := panics.In(func() { authority, err = certificate.NewAuthority(now) }); fault != "" {
+		require.Fail(t, fault, "NewAuthority panicked: AuthorityTemplate must return a template")
+	}
 	require.NoError(t, err, "NewAuthority: crypto/x509 cannot make a certificate from what AuthorityTemplate returned")
 	return authority
 }
 
-// issue is the certificate that authority issues at the given time.
-func issue(t *testing.T, authority *certificate.Authority, at time.Time, names ...string) *x509.Certificate {
+// issue is what authority issues at the given time.
+func issue(t *testing.T, authority *certificate.Authority, at time.Time, names ...string) *tls.Certificate {
 	t.Helper()
 	var server *tls.Certificate
 	var err error
-	require.NotPanics(t, func() { server, err = authority.Issue(at, names...) }, "Issue(%q): LeafTemplate must return a template", names)
+	if fault := panics.In(func() { server, err = authority.Issue(at, names...) }); fault != "" {
+		require.Fail(t, fault, "Issue(%q) panicked: LeafTemplate must return a template", names)
+	}
 	require.NoError(t, err, "Issue(%q): crypto/x509 cannot make a certificate from what LeafTemplate returned", names)
-	return server.Leaf
+	return server
 }
 
 // newLeaf is a new authority, and a certificate for names that it issued.
 func newLeaf(t *testing.T) (*certificate.Authority, *x509.Certificate) {
 	t.Helper()
 	authority := newAuthority(t)
-	return authority, issue(t, authority, now, names...)
+	return authority, issue(t, authority, now, names...).Leaf
 }
 
 // verify asks crypto/x509 whether a client that trusts authority takes leaf for the server called name.

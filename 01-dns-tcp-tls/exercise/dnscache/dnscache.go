@@ -83,9 +83,10 @@ func (c *Cache) Close() {
 //
 // An answer, and a "no" (an error that wraps dns.ErrNoSuchName or
 // dns.ErrNoData), is remembered for its TTL; when that is zero, and after any
-// other error, only those who are waiting get it, and the next caller asks
-// anew. From memory, the TTL is what is left of it, and the error is the same.
-// The answer's slice is the caller's own.
+// other error, only those who are waiting get it, nothing is stored, and the
+// next caller asks anew. From memory, the TTL is what is left of it, and the
+// error is the same. Every caller gets a slice of its own, also of those who
+// waited for the same look-up.
 //
 // The look-up runs in a goroutine that belongs to the cache (Close waits for
 // it), for at most Timeout, whether anyone still waits or not: its answer will
@@ -95,7 +96,7 @@ func (c *Cache) Lookup(ctx context.Context, q dns.Question) (dns.Answer, error) 
 	// TODO(dnscache): Under the lock, look for an entry that has not expired, then for a flight to join.
 	// If there is neither, start one: c.running.Go calls c.lookup, in a context made of
 	// c.ctx and Timeout, without the lock. When it is back, store what may be stored.
-	// Wait for the flight, or for the end of ctx.
+	// Wait for the flight, or for the end of ctx. Return a copy of the addresses.
 	// The reference imports, besides what stands above: "errors", "slices".
 	return dns.Answer{}, nil
 }

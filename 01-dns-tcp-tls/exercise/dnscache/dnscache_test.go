@@ -17,6 +17,7 @@ import (
 
 	"clicktocode.example/01-dns-tcp-tls/dns"
 	"clicktocode.example/01-dns-tcp-tls/exercise/dnscache"
+	"clicktocode.example/01-dns-tcp-tls/panics"
 )
 
 // home is the address of every name here.
@@ -27,7 +28,7 @@ func TestLookup(t *testing.T) {
 		s := &source{answer: found(time.Minute)}
 		c := cache(t, s.lookup)
 		got, err := lookup(t, c, "shop.test.")
-		require.NoError(t, err)
+		require.NoError(t, err, "the look-up found an address")
 		assert.Equal(t, home, texts(got.Addrs), "the look-up found this address")
 		assert.Equal(t, time.Minute, got.TTL.Round(time.Second), "and it may be remembered for a minute")
 		assert.Equal(t, []string{"shop.test. IN A"}, s.all(), "these questions were asked")
@@ -38,10 +39,10 @@ func TestLookup(t *testing.T) {
 		c := cache(t, s.lookup)
 		for range 3 {
 			got, err := lookup(t, c, "shop.test.")
-			require.NoError(t, err)
+			require.NoError(t, err, "the look-up found an address")
 			assert.Equal(t, home, texts(got.Addrs), "the answer from memory is the answer")
 		}
-		assert.Len(t, s.all(), 1, "asked three times within the answer's TTL of a minute, the cache asks once")
+		assert.Equal(t, 1, s.times(), "look-ups: asked three times within the answer's TTL of a minute, the cache asks once")
 	})
 
 	t.Run("tells_questions_apart", func(t *testing.T) {
@@ -57,7 +58,7 @@ func TestLookup(t *testing.T) {
 			{Name: "kiosk.test.", Type: dns.TypeA, Class: dns.ClassINET},
 		} {
 			_, err := lookupQuestion(t, c, q)
-			require.NoError(t, err)
+			require.NoError(t, err, "the look-up found an address")
 		}
 		assert.Equal(t, []string{
 			"shop.test. IN A", "shop.test. IN AAAA", "shop.test. CLASS3 A", "bank.test. IN A", "\u212Aiosk.test. IN A", "kiosk.test. IN A",
@@ -72,10 +73,10 @@ func TestLookup(t *testing.T) {
 			ask(t, c)
 			time.Sleep(59 * time.Second)
 			ask(t, c)
-			assert.Len(t, s.all(), 1, "59 s later, an answer with a TTL of 60 s still holds: nothing is asked")
+			assert.Equal(t, 1, s.times(), "look-ups: 59 s later, an answer with a TTL of 60 s still holds, and nothing is asked")
 			time.Sleep(2 * time.Second)
 			ask(t, c)
-			assert.Len(t, s.all(), 2, "61 s later, an answer with a TTL of 60 s is too old: the name may have moved (RFC 1034 §3.6)")
+			assert.Equal(t, 2, s.times(), "look-ups: 61 s later, an answer with a TTL of 60 s is too old: the name may have moved (RFC 1034 §3.6)")
 		})
 	})
 
@@ -104,20 +105,28 @@ func TestLookup(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				s := &source{answer: fails(time.Minute, fmt.Errorf("gone: %w", tt.no))}
-				c := dnscache.New(s.lookup)
-				defer c.Close()
-				_, err := ask(t, c)
-				require.ErrorIs(t, err, tt.no, "the look-up's error reaches the caller")
-				time.Sleep(59 * time.Second)
-				got, err := ask(t, c)
-				require.ErrorIs(t, err, tt.no, "from memory too, no is no")
-				assert.Equal(t, time.Second, got.TTL, "of the no's 60 s, 59 have passed")
-				assert.Len(t, s.all(), 1, "a no is remembered for its TTL, here 60 s: asked again after 59 s, the cache does not ask (RFC 2308 §5)")
-				time.Sleep(2 * time.Second)
-				_, err = ask(t, c)
-				require.ErrorIs(t, err, tt.no)
-				assert.Len(t, s.all(), 2, "after 61 s the no is too old: the name may exist by now")
+				for _, no := range []struct {
+					err error
+					why string
+				}{
+					{tt.no, "a no is remembered for its TTL, here 60 s, and was asked for again after 59 s (RFC 2308 §5)"},
+					{fmt.Errorf("gone: %w", tt.no), "the same no, wrapped, as package answer returns it. errors.Is finds what is inside, == does not"},
+				} {
+					s := &source{answer: fails(time.Minute, no.err)}
+					c := dnscache.New(s.lookup)
+					defer c.Close()
+					_, err := ask(t, c)
+					require.ErrorIs(t, err, tt.no, "the look-up's error reaches the caller")
+					time.Sleep(59 * time.Second)
+					got, err := ask(t, c)
+					require.Equal(t, 1, s.times(), "look-ups, whose error was %q: %s", no.err, no.why)
+					require.ErrorIs(t, err, tt.no, "from memory too, no is no")
+					require.Equal(t, time.Second, got.TTL, "the TTL of a no from memory: of its 60 s, 59 have passed")
+					time.Sleep(2 * time.Second)
+					_, err = ask(t, c)
+					require.ErrorIs(t, err, tt.no, "asked for again after 61 s")
+					require.Equal(t, 2, s.times(), "look-ups: after 61 s the no is too old, the name may exist by now")
+				}
 			})
 		})
 	}
@@ -129,16 +138,16 @@ func TestLookup(t *testing.T) {
 			defer c.Close()
 			for range 3 {
 				got, err := ask(t, c)
-				require.NoError(t, err)
+				require.NoError(t, err, "the look-up found an address, with a TTL of zero")
 				require.Equal(t, home, texts(got.Addrs), "an answer with a TTL of zero is an answer, for whoever asked")
 			}
-			assert.Len(t, s.all(), 3, "a TTL of zero says: for this transaction only, do not cache (RFC 1035 §3.2.1). Three callers, one after the other in the same instant, are three look-ups")
+			assert.Equal(t, 3, s.times(), "look-ups: a TTL of zero says: for this transaction only, do not cache (RFC 1035 §3.2.1). Three callers, one after the other in the same instant, are three look-ups")
 			s.set(fails(0, dns.ErrNoSuchName))
 			for range 2 {
 				_, err := ask(t, c)
-				require.ErrorIs(t, err, dns.ErrNoSuchName)
+				require.ErrorIs(t, err, dns.ErrNoSuchName, "the look-up's error reaches the caller")
 			}
-			assert.Len(t, s.all(), 5, "a no with a TTL of zero came without an SOA record: it is not remembered either (RFC 2308 §5)")
+			assert.Equal(t, 5, s.times(), "look-ups, 2 more: a no with a TTL of zero came without an SOA record: it is not remembered either (RFC 2308 §5)")
 		})
 	})
 
@@ -159,7 +168,7 @@ func TestLookup(t *testing.T) {
 				s.set(found(time.Minute))
 				got, err := ask(t, c)
 				require.NoError(t, err, "the first look-up failed, and the next caller got that failure again. It says nothing about the name, so it is never remembered: the server may be back by now")
-				assert.Equal(t, home, texts(got.Addrs))
+				assert.Equal(t, home, texts(got.Addrs), "the second look-up found this address")
 			})
 		})
 	}
@@ -169,7 +178,7 @@ func TestLookup(t *testing.T) {
 		c := cache(t, s.lookup)
 		for caller := range 3 {
 			got, err := lookup(t, c, "shop.test.")
-			require.NoError(t, err)
+			require.NoError(t, err, "the look-up found an address")
 			require.Equal(t, home, texts(got.Addrs), "caller %d; the one before wrote another address into the slice that it got, and the cache gave that to the next: return a copy", caller)
 			got.Addrs[0] = netip.MustParseAddr("203.0.113.66")
 		}
@@ -201,10 +210,27 @@ func TestLookup(t *testing.T) {
 		s.open()
 		for _, r := range running {
 			got := wait(t, r, "the server has answered, and one of a thousand callers for the same name still waits")
-			require.NoError(t, got.err)
+			require.NoError(t, got.err, "the look-up found an address, and each of the thousand gets it")
 			require.Equal(t, home, texts(got.answer.Addrs), "each of the thousand gets the answer")
 		}
-		assert.Len(t, s.all(), 1, "a thousand callers asked for the same name while nothing was known: one look-up is enough, the others wait for its answer")
+		assert.Equal(t, 1, s.times(), "look-ups: a thousand callers asked for the same name while nothing was known: one look-up is enough, the others wait for its answer")
+	})
+
+	t.Run("gives_each_of_those_who_wait_its_own_slice", func(t *testing.T) {
+		s := &source{answer: found(time.Minute)}
+		c := cache(t, s.lookup)
+		defer s.open()
+		s.hold("shop.test.")
+		first := start(t.Context(), c, question("shop.test."))
+		asking(t, s.entered, first)
+		second := join(t, c, question("shop.test."))
+		s.open()
+		one := wait(t, first, "the server has answered, and the first caller still waits").answer
+		other := wait(t, second, "the server has answered, and the second caller still waits").answer
+		require.Equal(t, home, texts(one.Addrs), "two callers waited for one look-up: the answer of the first")
+		require.Equal(t, home, texts(other.Addrs), "two callers waited for one look-up: the answer of the second")
+		one.Addrs[0] = netip.MustParseAddr("203.0.113.66")
+		assert.Equal(t, home, texts(other.Addrs), "two callers waited for one look-up. The first wrote another address into the slice that it got, and this is the slice of the second: give each a copy of its own")
 	})
 
 	t.Run("does_not_hold_up_another_name", func(t *testing.T) {
@@ -212,19 +238,19 @@ func TestLookup(t *testing.T) {
 		c := cache(t, s.lookup)
 		defer s.open()
 		_, err := lookup(t, c, "known.test.")
-		require.NoError(t, err)
+		require.NoError(t, err, "the look-up of known.test. found an address")
 		s.hold("slow.test.")
 		slow := start(t.Context(), c, question("slow.test."))
 		asking(t, s.entered, slow)
 		for _, name := range []string{"fast.test.", "known.test."} {
 			got := wait(t, start(t.Context(), c, question(name)),
 				"the server of slow.test. takes its time, and "+name+" has to wait for it: a lock is held while asking")
-			require.NoError(t, got.err)
-			assert.Equal(t, home, texts(got.answer.Addrs))
+			require.NoError(t, got.err, "the look-up of %s found an address", name)
+			assert.Equal(t, home, texts(got.answer.Addrs), "the address of %s", name)
 		}
 		s.open()
 		got := wait(t, slow, "the server of slow.test. has answered, and its caller still waits")
-		assert.Equal(t, home, texts(got.answer.Addrs))
+		assert.Equal(t, home, texts(got.answer.Addrs), "the address of slow.test.")
 	})
 
 	t.Run("stops_nobody_when_the_first_caller_leaves", func(t *testing.T) {
@@ -236,19 +262,14 @@ func TestLookup(t *testing.T) {
 		defer cancel()
 		first := start(ctx, c, question("shop.test."))
 		asking(t, s.entered, first)
-		arrived := make(chan struct{}, 1)
-		second := start(&watched{Context: t.Context(), arrived: arrived}, c, question("shop.test."))
-		select {
-		case <-arrived:
-		case <-time.After(500 * time.Millisecond): // nothing can be seen of how this cache waits
-		}
+		second := join(t, c, question("shop.test."))
 		cancel()
 		got := wait(t, first, "its context was cancelled, and it still waits for the look-up")
-		require.ErrorIs(t, got.err, context.Canceled)
+		require.ErrorIs(t, got.err, context.Canceled, "a caller whose context ends leaves, with the context's error")
 		s.open()
 		got = wait(t, second, "the server has answered, and the second caller still waits")
 		require.NoError(t, got.err, "two callers wait for one look-up, and the first one leaves: that must not end the look-up of the other. It needs a context of its own")
-		assert.Equal(t, home, texts(got.answer.Addrs))
+		assert.Equal(t, home, texts(got.answer.Addrs), "the second caller's answer")
 	})
 
 	t.Run("lets_a_caller_leave_at_once", func(t *testing.T) {
@@ -265,8 +286,8 @@ func TestLookup(t *testing.T) {
 		require.ErrorIs(t, got.err, context.Canceled, "a caller whose context ends leaves, with the context's error")
 		s.open()
 		after := wait(t, start(t.Context(), c, question("shop.test.")), "the server has answered, and the caller still waits")
-		require.NoError(t, after.err)
-		assert.Len(t, s.all(), 1, "the one caller left, and its look-up went on: the next caller gets that answer")
+		require.NoError(t, after.err, "the look-up found an address")
+		assert.Equal(t, 1, s.times(), "look-ups: the one caller left, and its look-up went on: the next caller gets that answer")
 	})
 
 	t.Run("ends_a_look_up_that_takes_too_long", func(t *testing.T) {
@@ -287,6 +308,33 @@ func TestLookup(t *testing.T) {
 		})
 	})
 
+	t.Run("gives_no_place_to_what_it_must_not_remember", func(t *testing.T) {
+		const names = dnscache.MaxEntries
+		s := &source{answer: found(time.Hour)}
+		c := cache(t, s.lookup)
+		name := func(i int) string { return fmt.Sprintf("%d.test.", i) }
+		for i := range names {
+			_, err := lookup(t, c, name(i))
+			require.NoError(t, err, "the look-up of %s found an address", name(i))
+		}
+		require.Equal(t, names, s.times(), "look-ups: so many names were asked for, each once")
+		for what, answer := range map[string]func() (dns.Answer, error){
+			"an answer with a TTL of zero": found(0),
+			"a no with a TTL of zero":      fails(0, dns.ErrNoSuchName),
+			"a failure":                    fails(time.Hour, dns.ErrServerFailure),
+		} {
+			s.set(answer)
+			_, _ = lookup(t, c, "passing.test.")
+			s.set(found(time.Hour))
+			before := s.times()
+			for i := range names {
+				_, err := lookup(t, c, name(i))
+				require.NoError(t, err, "%s is remembered, or found anew", name(i))
+			}
+			require.Equal(t, 0, s.times()-before, "look-ups: the cache was full, of MaxEntries good answers. Then came %s, which must not be stored, and one of the good ones had to make room for it", what)
+		}
+	})
+
 	t.Run("remembers_no_more_than_MaxEntries", func(t *testing.T) {
 		const names = 2 * dnscache.MaxEntries
 		s := &source{answer: found(time.Hour)}
@@ -294,16 +342,16 @@ func TestLookup(t *testing.T) {
 		name := func(i int) string { return fmt.Sprintf("%d.test.", i) }
 		for i := range names {
 			got, err := lookup(t, c, name(i))
-			require.NoError(t, err)
-			require.Equal(t, home, texts(got.Addrs))
+			require.NoError(t, err, "the look-up of %s found an address", name(i))
+			require.Equal(t, home, texts(got.Addrs), "the address of %s", name(i))
 		}
 		_, _ = lookup(t, c, name(names-1))
-		assert.Len(t, s.all(), names, "%d names were asked for, the last one twice: that one is remembered", names)
+		assert.Equal(t, names, s.times(), "look-ups: %d names were asked for, the last one twice, and that one is remembered", names)
 		for i := range names {
 			_, _ = lookup(t, c, name(i))
 		}
-		assert.GreaterOrEqual(t, len(s.all()), 2*names-dnscache.MaxEntries,
-			"%d names were asked for twice, and the memory holds MaxEntries, %d: the other names must be asked for again. Is every entry stored by storeLocked?", names, dnscache.MaxEntries)
+		assert.GreaterOrEqual(t, s.times(), 2*names-dnscache.MaxEntries,
+			"look-ups: %d names were asked for twice, and the memory holds MaxEntries, %d: the other names must be asked for again. Is every entry stored by storeLocked?", names, dnscache.MaxEntries)
 	})
 }
 
@@ -409,6 +457,9 @@ func (s *source) all() []string {
 	return append([]string(nil), s.asked...)
 }
 
+// times is how often something was asked so far.
+func (s *source) times() int { return len(s.all()) }
+
 // found is an answer that holds for ttl.
 func found(ttl time.Duration) func() (dns.Answer, error) {
 	return func() (dns.Answer, error) {
@@ -458,6 +509,19 @@ func start(ctx context.Context, c *dnscache.Cache, q dns.Question) <-chan outcom
 		done <- outcome{answer, err}
 	}()
 	return done
+}
+
+// join is start for one more caller, who waits when join returns, as far as that
+// can be seen.
+func join(t *testing.T, c *dnscache.Cache, q dns.Question) <-chan outcome {
+	t.Helper()
+	arrived := make(chan struct{}, 1)
+	running := start(&watched{Context: t.Context(), arrived: arrived}, c, q)
+	select {
+	case <-arrived:
+	case <-time.After(500 * time.Millisecond): // nothing can be seen of how this cache waits
+	}
+	return running
 }
 
 // wait is the outcome, which must not be long in coming.
@@ -530,14 +594,17 @@ func ask(t *testing.T, c *dnscache.Cache) (dns.Answer, error) {
 // not given back would hang a bubble for ever, so a clock outside watches.
 func bubble(t *testing.T, f func(*testing.T)) {
 	t.Helper()
-	ended := make(chan any, 1)
+	ended := make(chan string, 1)
 	go func() {
-		defer func() { ended <- recover() }()
-		synctest.Test(t, f)
+		fault := ""
+		defer func() { ended <- fault }() // also where f failed, and this goroutine with it
+		fault = panics.In(func() { synctest.Test(t, f) })
 	}()
 	select {
-	case r := <-ended:
-		require.Nil(t, r, "Lookup waits for something that never comes: does every way out of a look-up tell those who wait?")
+	case fault := <-ended:
+		if fault != "" {
+			require.Fail(t, fault, "Lookup waits for something that never comes: does every way out of a look-up tell those who wait?")
+		}
 	case <-time.After(time.Second):
 		require.FailNow(t, "no end", "Lookup has not returned after a second: is there a way out that does not unlock?")
 	}

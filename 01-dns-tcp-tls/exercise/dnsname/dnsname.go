@@ -16,7 +16,9 @@ package dnsname
 //
 // The error wraps dns.ErrMalformed when the name runs past the end of msg, is
 // longer than dns.MaxName octets on the wire, holds a reserved length (top
-// bits 01 or 10), has a dot inside a label, or goes round in circles. Read
+// bits 01 or 10), has a dot inside a label, or goes round in circles. A pointer
+// names a prior occurrence of the name (§4.1.4), so one that leads forward may
+// be refused, too; or it may be followed, as some readers do. Either way, Read
 // returns after a bounded number of steps whatever msg holds.
 func Read(msg []byte, off int) (name string, next int, err error) {
 	// TODO(dnsname): Walk the labels from off on: a length octet, then that many octets of text.

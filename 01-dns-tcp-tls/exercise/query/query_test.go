@@ -1,7 +1,9 @@
 package query_test
 
 import (
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -12,33 +14,34 @@ import (
 	"clicktocode.example/01-dns-tcp-tls/dns"
 	"clicktocode.example/01-dns-tcp-tls/exercise/query"
 	"clicktocode.example/01-dns-tcp-tls/message"
+	"clicktocode.example/01-dns-tcp-tls/panics"
 	"clicktocode.example/01-dns-tcp-tls/zone"
 )
 
-// header is how many octets stand before the question: RFC 1035 §4.1.1.
+// header is how many bytes stand before the question: RFC 1035 §4.1.1.
 const header = 12
 
 func TestBuild(t *testing.T) {
 	t.Run("starts_with_the_ID", func(t *testing.T) {
 		for _, id := range []uint16{12345, 7, 0xFF00} {
 			msg := build(t, id, question("shop.test."))
-			assert.Equal(t, spaced([]byte{byte(id >> 8), byte(id)}), spaced(msg[:2]),
-				"the ID, %d, is the first two octets, the high one first: RFC 1035 §4.1.1", id)
+			assert.Equal(t, spaced([]byte{byte(id >> 8), byte(id)}), spaced(part(msg, 0, 2)),
+				`Build(%d, "shop.test."): the query must begin with its ID in two bytes, the high byte first: RFC 1035 §4.1.1`, id)
 		}
 	})
 
 	t.Run("asks_for_recursion_and_sets_no_other_flag", func(t *testing.T) {
 		for _, id := range []uint16{0, 12345, 0xFFFF} {
 			msg := build(t, id, question("shop.test."))
-			assert.Equal(t, "01 00", spaced(msg[2:4]),
-				"octets 2 and 3 are the flags (with the ID %d). Only RD is set, the lowest bit of octet 2: the others belong to replies, or are reserved and must be zero: RFC 1035 §4.1.1", id)
+			assert.Equal(t, "01 00", spaced(part(msg, 2, 4)),
+				"bytes 2 and 3 are the flags (the ID is %d). Only RD is set, the lowest bit of byte 2: the others belong to replies, or are reserved and must be zero: RFC 1035 §4.1.1", id)
 		}
 	})
 
 	t.Run("counts_one_question", func(t *testing.T) {
 		msg := build(t, 7, question("shop.test."))
-		assert.Equal(t, "00 01 00 00 00 00 00 00", spaced(msg[4:header]),
-			"octets 4 to 11 are four counts of two octets: 1 question, no answers, no authorities, no additionals: RFC 1035 §4.1.1")
+		assert.Equal(t, "00 01 00 00 00 00 00 00", spaced(part(msg, 4, header)),
+			"bytes 4 to 11 are four counts of two bytes: 1 question, no answers, no authorities, no additionals: RFC 1035 §4.1.1")
 	})
 
 	t.Run("writes_each_label_behind_its_length", func(t *testing.T) {
@@ -47,9 +50,9 @@ func TestBuild(t *testing.T) {
 			{"shop.test.", "\x04shop\x04test\x00"},
 			{"www.shop.test.", "\x03www\x04shop\x04test\x00"},
 		} {
-			got := rest(build(t, 7, question(tt.name)))
-			assert.Equal(t, spaced([]byte(tt.want)), spaced(got[:min(len(got), len(tt.want))]),
-				"the name %q is %q on the wire: each label stands behind an octet with its length, no dot is sent, a zero ends the name: RFC 1035 §3.1", tt.name, tt.want)
+			msg := build(t, 7, question(tt.name))
+			assert.Equal(t, spaced([]byte(tt.want)), spaced(part(msg, header, header+len(tt.want))),
+				"from byte 12 on, the name %q must be %q: each label stands behind a byte with its length, no dot is sent, a zero ends the name: RFC 1035 §3.1", tt.name, tt.want)
 		}
 	})
 
@@ -64,15 +67,18 @@ func TestBuild(t *testing.T) {
 			{0x0102, 3, "01 02 00 03"},
 		} {
 			msg := build(t, 7, dns.Question{Name: "shop.test.", Type: tt.typ, Class: tt.class})
-			assert.Equal(t, tt.want, spaced(msg[len(msg)-4:]),
-				"behind the name stand the question's type, %d, and its class, %d, two octets each: RFC 1035 §4.1.2", tt.typ, tt.class)
+			assert.Equal(t, tt.want, spaced(part(msg, len(msg)-4, len(msg))),
+				"the last four bytes are the question's type, %d, and its class, %d, two bytes each: RFC 1035 §4.1.2", tt.typ, tt.class)
 		}
 	})
 
 	t.Run("takes_a_name_with_or_without_its_trailing_dot", func(t *testing.T) {
-		with, without := build(t, 7, question("shop.test.")), build(t, 7, question("shop.test"))
-		assert.Equal(t, spaced(with), spaced(without),
-			`"shop.test." and "shop.test" are the same name here: what stands behind the last dot is the root, and that is the zero which is there anyway`)
+		const want = "\x04shop\x04test\x00\x00\x01\x00\x01"
+		for _, name := range []string{"shop.test.", "shop.test"} {
+			msg := build(t, 7, question(name))
+			assert.Equal(t, spaced([]byte(want)), spaced(part(msg, header, len(msg))),
+				`the bytes from 12 on, for the name %q. "shop.test." and "shop.test" are the same name here: what stands behind the last dot is the root, and that is the zero which is there anyway`, name)
+		}
 	})
 
 	t.Run("writes_the_whole_query", func(t *testing.T) {
@@ -84,13 +90,13 @@ func TestBuild(t *testing.T) {
 
 	t.Run("writes_the_root_as_one_zero", func(t *testing.T) {
 		msg := build(t, 7, dns.Question{Name: ".", Type: dns.TypeNS, Class: dns.ClassINET})
-		assert.Equal(t, "00 00 02 00 01", spaced(rest(msg)),
-			`the name "." has no labels: one zero, then type NS and class IN: RFC 1035 §3.1`)
+		assert.Equal(t, "00 00 02 00 01", spaced(part(msg, header, len(msg))),
+			`the bytes from 12 on. The name "." has no labels: one zero, then type NS and class IN: RFC 1035 §3.1`)
 	})
 
 	t.Run("keeps_letters_as_they_are", func(t *testing.T) {
 		msg := build(t, 7, question("Shop.TEST."))
-		assert.Equal(t, "\x04Shop\x04TEST\x00\x00\x01\x00\x01", string(rest(msg)),
+		assert.Equal(t, "\x04Shop\x04TEST\x00", string(part(msg, header, header+11)),
 			"case does not count when names are compared, and is kept all the same: RFC 4343 §4")
 	})
 
@@ -114,8 +120,8 @@ func TestBuild(t *testing.T) {
 		reply, err := shop.Reply(msg)
 		require.NoError(t, err, "the server cannot read the query % x", msg)
 		m, err := message.Parse(reply)
-		require.NoError(t, err)
-		require.Len(t, m.Answers, 1, "the zone holds one A record of shop.test., and this query shall find it")
+		require.NoError(t, err, "the server's reply to the query % x", msg)
+		require.Len(t, m.Answers, 1, "the server's zone, the names that it answers for, holds one address of shop.test., and this query must find it")
 		assert.Equal(t, uint16(12345), m.ID, "the server's reply carries the query's ID")
 	})
 
@@ -139,23 +145,28 @@ func TestBuild(t *testing.T) {
 			"refuses_a_name_of_two_dots",
 			"..", "between the dots is an empty label", ".",
 		}, {
-			"refuses_labels_over_63_octets",
-			long + "a.test.", "the label is 64 octets long, and a length octet holds up to 63: its top two bits mean something else: RFC 1035 §2.3.4", long + ".test.",
+			"refuses_labels_over_63_bytes",
+			long + "a.test.", "the label is 64 bytes long, and a length byte holds up to 63: its top two bits mean something else: RFC 1035 §2.3.4", long + ".test.",
 		}, {
-			"refuses_labels_that_wrap_the_length_octet",
-			strings.Repeat("a", 260) + ".test.", "260 does not fit an octet: cut to 8 bits it is 4: RFC 1035 §2.3.4", long + ".test.",
+			"refuses_labels_that_wrap_the_length_byte",
+			strings.Repeat("a", 260) + ".test.", "the label is 260 bytes long, which does not fit a byte: cut to 8 bits it is 4: RFC 1035 §2.3.4", long + ".test.",
 		}, {
-			"refuses_names_over_255_octets",
+			"refuses_names_over_255_bytes",
 			strings.Join([]string{long, long, long, long[:62]}, "."),
-			"with its length octets and the zero this name is 256 octets, and 255 is the limit: RFC 1035 §2.3.4",
+			"with its length bytes and the zero this name is 256 bytes on the wire, and 255 is the limit: RFC 1035 §2.3.4",
 			strings.Join([]string{long, long, long, long[:61]}, "."),
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			build(t, 7, question(tt.good))
 			msg, err := call(t, 7, question(tt.bad))
-			require.ErrorIs(t, err, dns.ErrMalformed, "Build(7, %.40q) gave %.60q; it must fail, and wrap dns.ErrMalformed: %s", tt.bad, msg, tt.why)
-			assert.Empty(t, msg, "beside an error there is no query")
+			switch {
+			case err == nil:
+				t.Fatalf("Build(7, %s) gave no error. It must refuse this name, with an error that wraps dns.ErrMalformed: %s", shown(tt.bad), tt.why)
+			case !errors.Is(err, dns.ErrMalformed):
+				t.Fatalf("Build(7, %s) gave an error, as it must, but errors.Is(err, dns.ErrMalformed) is false: the words alone do not make it one. Wrap dns.ErrMalformed, by fmt.Errorf and %%w. Yours says: %v", shown(tt.bad), err)
+			}
+			assert.True(t, len(msg) == 0, "Build(7, %s) gave an error, and %d bytes beside it: there is no query then", shown(tt.bad), len(msg))
 		})
 	}
 }
@@ -180,13 +191,13 @@ func FuzzBuild(f *testing.F) {
 		if wantErr == nil {
 			packed, wantErr = want.Pack()
 		}
-		msg, err := query.Build(id, dns.Question{Name: name, Type: dns.Type(typ), Class: dns.Class(class)})
+		msg, err := call(t, id, dns.Question{Name: name, Type: dns.Type(typ), Class: dns.Class(class)})
 		if name == "" || wantErr != nil {
-			require.ErrorIs(t, err, dns.ErrMalformed, "Build(%d, %q): golang.org/x/net/dns/dnsmessage refuses this name (%v)", id, name, wantErr)
+			require.ErrorIs(t, err, dns.ErrMalformed, "Build(%d, %s): golang.org/x/net/dns/dnsmessage refuses this name (%v)", id, shown(name), wantErr)
 			return
 		}
-		require.NoError(t, err, "Build(%d, %q): golang.org/x/net/dns/dnsmessage takes this name", id, name)
-		assert.Equal(t, spaced(packed), spaced(msg), "Build(%d, %q) and golang.org/x/net/dns/dnsmessage write different queries", id, name)
+		require.NoError(t, err, "Build(%d, %s): golang.org/x/net/dns/dnsmessage takes this name", id, shown(name))
+		assert.Equal(t, spaced(packed), spaced(msg), "Build(%d, %s) and golang.org/x/net/dns/dnsmessage write different queries", id, shown(name))
 	})
 }
 
@@ -198,7 +209,9 @@ func question(name string) dns.Question {
 // call is query.Build, of which a panic is a failed test.
 func call(t *testing.T, id uint16, q dns.Question) (msg []byte, err error) {
 	t.Helper()
-	require.NotPanics(t, func() { msg, err = query.Build(id, q) }, "Build(%d, %.40q)", id, q.Name)
+	if fault := panics.In(func() { msg, err = query.Build(id, q) }); fault != "" {
+		t.Fatalf("Build(%d, %s) panicked: %s. Whatever the name, it must return", id, shown(q.Name), fault)
+	}
 	return msg, err
 }
 
@@ -206,13 +219,30 @@ func call(t *testing.T, id uint16, q dns.Question) (msg []byte, err error) {
 func build(t *testing.T, id uint16, q dns.Question) []byte {
 	t.Helper()
 	msg, err := call(t, id, q)
-	require.NoError(t, err, "Build(%d, %.40q): this name is sound", id, q.Name)
-	require.GreaterOrEqual(t, len(msg), header, "Build(%d, %.40q) gave %d octets (% x): a query starts with a header of 12: RFC 1035 §4.1.1", id, q.Name, len(msg), msg)
+	if err != nil {
+		why := "this name is valid"
+		if q.Name == "." {
+			why = "this is the root, a valid name"
+		}
+		t.Fatalf("Build(%d, %s) gave an error, and must give a query: %s. Yours says: %v", id, shown(q.Name), why, err)
+	}
 	return msg
 }
 
-// rest is what stands behind the header.
-func rest(msg []byte) []byte { return msg[header:] }
+// shown is a name as a reader can take it in.
+func shown(name string) string {
+	const enough = 40
+	if len(name) <= enough {
+		return strconv.Quote(name)
+	}
+	return fmt.Sprintf("%q… (%d characters)", name[:enough], len(name))
+}
 
-// spaced shows octets as two digits each.
+// part is what is there of msg[from:to].
+func part(msg []byte, from, to int) []byte {
+	to = min(to, len(msg))
+	return msg[min(max(from, 0), to):to]
+}
+
+// spaced shows bytes as two digits each.
 func spaced(b []byte) string { return fmt.Sprintf("% x", b) }

@@ -3,15 +3,11 @@ package timing_test
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -24,6 +20,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"clicktocode.example/01-dns-tcp-tls/exercise/timing"
+	"clicktocode.example/01-dns-tcp-tls/panics"
+	"clicktocode.example/01-dns-tcp-tls/solution/certificate"
 )
 
 const ms = time.Millisecond
@@ -62,19 +60,19 @@ func TestPhases(t *testing.T) {
 	t.Run("finds_the_rest_of_the_answer", func(t *testing.T) {
 		p := one(t, network{})
 		assert.Equal(t, timing.Span{Start: 105 * ms, Duration: transfer}, p.Transfer, "the first byte came 105 ms after Trace, the last one 50 ms later")
-		assert.Equal(t, 155*ms, p.Total, "from Trace to the last byte")
+		assert.Equal(t, 155*ms, p.Total, "Total: from Trace to the last byte")
 	})
 
 	t.Run("shows_no_dial_on_a_reused_connection", func(t *testing.T) {
 		bubble(t, network{}, func(t *testing.T, client *http.Client) {
 			first, err := request(client)
 			require.NoError(t, err)
-			assert.False(t, first.Reused, "the first request makes its connection")
+			assert.False(t, first.Reused, "Reused is true for the first request, and there was no connection before it")
 			p, err := request(client)
 			require.NoError(t, err)
-			assert.True(t, p.Reused, "the second request takes the connection of the first: GotConn says so")
+			assert.True(t, p.Reused, "Reused is false for the second request, which took the connection of the first: GotConn says so, in its GotConnInfo")
 			assert.Equal(t, timing.Span{Start: 5 * ms, Duration: work}, p.Wait, "the second request had its connection at once, 5 ms after Trace; the server worked for 40 ms")
-			assert.Equal(t, []timing.Span{{}, {}, {}}, []timing.Span{p.DNS, p.TCP, p.TLS}, "on a connection that was there before, nothing is looked up, connected or shaken hands about")
+			assert.Equal(t, []timing.Span{{}, {}, {}}, []timing.Span{p.DNS, p.TCP, p.TLS}, "DNS, TCP and TLS: on a connection that was there before, nothing is looked up, connected or shaken hands about")
 		})
 	})
 
@@ -97,9 +95,9 @@ func TestPhases(t *testing.T) {
 			require.NoError(t, <-first)
 			time.Sleep(2 * time.Second) // the dial ends, and the hooks are called
 			p := rec.Phases()
-			assert.True(t, p.Reused, "the first request was done before the second one's dial was: the second took the first one's connection")
+			assert.True(t, p.Reused, "Reused is false, and the first request was done before the second one's dial was: the second took the first one's connection")
 			assert.Equal(t, timing.Span{Start: 85 * ms, Duration: work}, p.Wait, "the connection was free 85 ms after Trace, and the server worked for 40 ms")
-			assert.Equal(t, []timing.Span{{}, {}, {}}, []timing.Span{p.DNS, p.TCP, p.TLS}, "the dial that was begun for the second request went on without it: it did not cost this request anything")
+			assert.Equal(t, []timing.Span{{}, {}, {}}, []timing.Span{p.DNS, p.TCP, p.TLS}, "DNS, TCP and TLS: the dial that was begun for the second request went on without it, and cost this request nothing")
 		})
 	})
 
@@ -111,12 +109,12 @@ func TestPhases(t *testing.T) {
 		client.Transport.(*http.Transport).TLSClientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(1)
 		ctx, rec := timing.Trace(t.Context())
 		require.NoError(t, getURL(ctx, client, server.URL))
-		assert.False(t, rec.Phases().Resumed, "there was no session to resume")
+		assert.False(t, rec.Phases().Resumed, "Resumed is true for the first connection, and there was no session to resume")
 		client.CloseIdleConnections()
 		ctx, rec = timing.Trace(t.Context())
 		require.NoError(t, getURL(ctx, client, server.URL))
-		assert.True(t, rec.Phases().Resumed, "the second connection resumes the session of the first: TLSHandshakeDone says so")
-		assert.False(t, rec.Phases().Reused, "a session is resumed on a new connection")
+		assert.True(t, rec.Phases().Resumed, "Resumed is false for the second connection, which took up the session of the first: TLSHandshakeDone says so, in its ConnectionState")
+		assert.False(t, rec.Phases().Reused, "Reused is true, and the request went over a new connection: a session is resumed on a new one")
 	})
 
 	t.Run("counts_attempts_that_failed", func(t *testing.T) {
@@ -130,7 +128,7 @@ func TestPhases(t *testing.T) {
 			return nil
 		}})
 		assert.Equal(t, timing.Span{Start: 5 * ms, Duration: 15*ms + connect}, p.TCP, "the first address refused after 15 ms, the second took 20 ms more. The client waited for both: from the first ConnectStart to the ConnectDone without an error")
-		assert.Equal(t, 40*ms, p.TLS.Start, "TLS began when the second address had answered")
+		assert.Equal(t, 40*ms, p.TLS.Start, "TLS.Start: TLS began when the second address had answered")
 	})
 
 	t.Run("leaves_out_attempts_that_lost_the_race", func(t *testing.T) {
@@ -159,8 +157,8 @@ func TestPhases(t *testing.T) {
 			p, err := request(client)
 			require.ErrorIs(t, err, errRefused)
 			assert.Equal(t, timing.Span{Start: 5 * ms, Duration: 2 * connect}, p.TCP, "two addresses refused, after 20 ms each: then TCP's part was over")
-			assert.Equal(t, []timing.Span{{}, {}, {}}, []timing.Span{p.TLS, p.Wait, p.Transfer}, "without a connection, there is nothing of what comes after")
-			assert.Equal(t, 52*ms, p.Total, "from Trace to the error")
+			assert.Equal(t, []timing.Span{{}, {}, {}}, []timing.Span{p.TLS, p.Wait, p.Transfer}, "TLS, Wait and Transfer: without a connection, there is nothing of what comes after")
+			assert.Equal(t, 52*ms, p.Total, "Total: from Trace to the error")
 		})
 	})
 
@@ -186,7 +184,7 @@ func TestPhases(t *testing.T) {
 			require.NoError(t, getURL(ctx, server.Client(), server.URL))
 			p := rec.Phases()
 			const atLeast = pause / 2 // clocks are coarse in places
-			assert.Zero(t, p.DNS, "the URL holds an address: nothing was looked up")
+			assert.Zero(t, p.DNS, "DNS: the URL holds an address, so nothing was looked up")
 			assert.GreaterOrEqual(t, p.TLS.Duration, atLeast, "the server took 30 ms for its part of the handshake. %+v", p)
 			assert.GreaterOrEqual(t, p.Wait.Duration, atLeast, "the server took 30 ms for the answer. %+v", p)
 			assert.LessOrEqual(t, p.TCP.Start+p.TCP.Duration, p.TLS.Start, "TLS begins when TCP has its connection. %+v", p)
@@ -196,8 +194,8 @@ func TestPhases(t *testing.T) {
 			ctx, rec = timing.Trace(t.Context())
 			require.NoError(t, getURL(ctx, server.Client(), server.URL))
 			p = rec.Phases()
-			assert.True(t, p.Reused, "the second request takes the connection of the first. %+v", p)
-			assert.Equal(t, []timing.Span{{}, {}, {}}, []timing.Span{p.DNS, p.TCP, p.TLS}, "on a connection that was there before, nothing is looked up, connected or shaken hands about")
+			assert.True(t, p.Reused, "Reused is false for the second request, which took the connection of the first. %+v", p)
+			assert.Equal(t, []timing.Span{{}, {}, {}}, []timing.Span{p.DNS, p.TCP, p.TLS}, "DNS, TCP and TLS: on a connection that was there before, nothing is looked up, connected or shaken hands about")
 		})
 	}
 }
@@ -234,6 +232,7 @@ func bubble(t *testing.T, n network, f func(t *testing.T, client *http.Client)) 
 	}
 	synctest.Test(t, func(t *testing.T) {
 		dials := 0
+		config, pool := identity(t)
 		transport := &http.Transport{
 			TLSClientConfig: &tls.Config{RootCAs: pool},
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -242,7 +241,7 @@ func bubble(t *testing.T, n network, f func(t *testing.T, client *http.Client)) 
 					return nil, err
 				}
 				client, server := net.Pipe()
-				go answer(server)
+				go answer(server, config)
 				return client, nil
 			},
 		}
@@ -275,9 +274,10 @@ func hooksReturn(t *testing.T) {
 	h := hooks(ctx)
 	conn, _ := net.Pipe()
 	now := ""
-	done := make(chan any, 1)
+	done := make(chan string, 1)
 	go func() {
-		defer func() { done <- recover() }()
+		fault := ""
+		defer func() { done <- fault }()
 		for _, call := range []struct {
 			name string
 			f    func()
@@ -293,13 +293,17 @@ func hooksReturn(t *testing.T) {
 			{"Phases", func() { rec.Phases() }},
 		} {
 			now = call.name
-			call.f()
+			if fault = panics.In(call.f); fault != "" {
+				return
+			}
 		}
 	}()
 	for range 100 { // a second in which this program runs: what the machine stands still does not count
 		select {
-		case p := <-done:
-			require.Nil(t, p, "%s panicked", now)
+		case fault := <-done:
+			if fault != "" {
+				require.Fail(t, fault, "%s panicked", now)
+			}
 			return
 		case <-time.After(10 * ms):
 		}
@@ -346,7 +350,7 @@ func getURL(ctx context.Context, client *http.Client, url string) error {
 }
 
 // answer is the server: it takes its time for everything.
-func answer(conn net.Conn) {
+func answer(conn net.Conn, config *tls.Config) {
 	defer conn.Close()
 	time.Sleep(handshake)
 	secure := tls.Server(conn, config)
@@ -364,30 +368,15 @@ func answer(conn net.Conn) {
 	}
 }
 
-// config is the server's, with a certificate signed by itself that pool trusts.
-// In the bubbles it is the year 2000.
-var config, pool = func() (*tls.Config, *x509.CertPool) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		DNSNames:     []string{"shop.test"},
-		NotBefore:    time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC),
-		NotAfter:     time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC),
-		KeyUsage:     x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		panic(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		panic(err)
-	}
+// identity is what a server needs to be shop.test, and its clients to believe
+// it, from now on: in a bubble it is the year 2000.
+func identity(t *testing.T) (*tls.Config, *x509.CertPool) {
+	t.Helper()
+	authority, err := certificate.NewAuthority(time.Now())
+	require.NoError(t, err)
+	cert, err := authority.Issue(time.Now(), "shop.test")
+	require.NoError(t, err)
 	pool := x509.NewCertPool()
-	pool.AddCert(leaf)
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, pool
-}()
+	pool.AddCert(authority.Certificate)
+	return &tls.Config{Certificates: []tls.Certificate{*cert}}, pool
+}

@@ -4,8 +4,8 @@
 // makes the house smaller by one seat, until the server waits for a slot that
 // nobody holds.
 //
-//workshop:caught-by TestServe/survives_running_out_of_descriptors
-//workshop:says none of them may keep the slot
+//workshop:caught-by TestServe/takes_no_slot_for_a_failed_Accept
+//workshop:says must give back the slot
 package accept
 
 import (

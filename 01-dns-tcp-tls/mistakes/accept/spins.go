@@ -4,7 +4,7 @@
 // at once, too, so the loop turns as fast as it can: a whole CPU is gone just
 // when the handlers should finish and free their descriptors.
 //
-//workshop:caught-by TestServe/waits_longer_after_each_error
+//workshop:caught-by TestServe/waits_after_a_failed_Accept
 //workshop:says this loop spins
 package accept
 

@@ -1,10 +1,11 @@
 //go:build ignore
 
-// It puts addresses among the host names. A client that connects to an address
-// compares it with the addresses in the certificate, and finds none.
+// It puts addresses among the host names. The two are of different kinds: a name
+// is text, an address is 4 or 16 octets, and neither is looked for in the other's
+// field.
 //
 //workshop:caught-by TestIssue/names_hosts_and_addresses
-//workshop:says addresses with IPAddresses
+//workshop:says It stands among the DNSNames
 package certificate
 
 import (

@@ -5,7 +5,7 @@
 // there is.
 //
 //workshop:caught-by TestAuthority/permits_its_own_addresses_and_no_others
-//workshop:says says nothing about addresses
+//workshop:says the only addresses that it may speak for
 package certificate
 
 import (

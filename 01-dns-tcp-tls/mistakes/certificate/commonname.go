@@ -5,7 +5,7 @@
 // names in its subject alternative names, and this one has none.
 //
 //workshop:caught-by TestIssue/names_hosts_and_addresses
-//workshop:says do not look at the common name
+//workshop:says the subject's common name is
 package certificate
 
 import (

@@ -5,7 +5,7 @@
 // trust the authority believe them.
 //
 //workshop:caught-by TestIssue/signs_no_other_certificate
-//workshop:says is no authority
+//workshop:says IsCA is true
 package certificate
 
 import (

@@ -1,8 +1,9 @@
 //go:build ignore
 
 // It sets the length of the path below the authority to zero, and does not say
-// that it means it. In crypto/x509 a zero MaxPathLen alone is "not set": the
-// authority may then sign further authorities.
+// that it means it. A zero in a Go struct may as well be a field that nobody
+// filled in, and crypto/x509 takes it for that, unless a second field says that
+// the zero is meant.
 //
 //workshop:caught-by TestAuthority/allows_no_authority_below_it
 //workshop:says means that there is no limit

@@ -2,7 +2,7 @@
 
 // It splits the name at every dot, the trailing one included. What stands
 // behind that dot is empty, and becomes a second zero: the server takes it for
-// the first octet of the type.
+// the first byte of the type.
 //
 //workshop:caught-by TestBuild/takes_a_name_with_or_without_its_trailing_dot
 //workshop:says that is the zero which is there anyway

@@ -1,11 +1,11 @@
 //go:build ignore
 
-// It checks no length. A label of 64 octets gets a length octet whose top bits
+// It checks no length. A label of 64 bytes gets a length byte whose top bits
 // mean something else, and one of 260 gets a 4: the server reads another name
 // than the one that was asked for.
 //
-//workshop:caught-by TestBuild/refuses_labels_over_63_octets
-//workshop:says a length octet holds up to 63
+//workshop:caught-by TestBuild/refuses_labels_over_63_bytes
+//workshop:says a length byte holds up to 63
 package query
 
 import (

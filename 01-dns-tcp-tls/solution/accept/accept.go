@@ -32,10 +32,11 @@ const (
 // each, in a goroutine of its own. Once handle returns, Serve closes the
 // connection.
 //
-// At most limit connections are open at once. While there are limit of them,
-// Serve does not call Accept: further clients wait in the kernel's backlog,
-// where they take up no descriptor and no memory of this process. A connection
-// gives its slot back when it is closed, even if handle panicked.
+// At most limit connections are open at once: there are limit slots, and each
+// connection takes one. While none is free, Serve does not call Accept: further
+// clients wait in the kernel's backlog, where they take up no memory of this
+// process and no descriptor, of which it has only so many. A connection gives
+// its slot back when it is closed, even if handle panicked.
 //
 // Every connection has a deadline, for reading and writing, timeout after it
 // was accepted. Nothing is done at that moment but that reads and writes
@@ -47,7 +48,8 @@ const (
 // (ENOBUFS, ENOMEM). Serve waits, as [MinDelay] says, and goes on; after a
 // success the waits start again at MinDelay.
 //
-// Once ln is closed, Serve waits for the running handlers, then returns nil.
+// Once ln is closed, Accept fails with an error that wraps net.ErrClosed. Then
+// Serve waits for the running handlers, and returns nil.
 // If limit or timeout is not positive, it returns an error at once. Closing ln
 // is the caller's task.
 func Serve(ln net.Listener, limit int, timeout time.Duration, handle func(net.Conn)) error {
@@ -57,7 +59,8 @@ func Serve(ln net.Listener, limit int, timeout time.Duration, handle func(net.Co
 	//workshop:begin return nil
 	//workshop:todo Loop: wait until fewer than limit connections are open, then Accept.
 	//workshop:todo Give each connection its deadline and its goroutine, call run there, close the
-	//workshop:todo connection. net.ErrClosed ends the loop; after any other error wait and go on.
+	//workshop:todo connection. net.ErrClosed ends the loop (errors.Is); after any other error give
+	//workshop:todo the slot back, wait, and go on. After a success the waits begin at MinDelay again.
 	//workshop:todo Before you return, wait for the handlers that are still running.
 	slots := make(chan struct{}, limit)
 	var handlers sync.WaitGroup
@@ -84,7 +87,7 @@ func Serve(ln net.Listener, limit int, timeout time.Duration, handle func(net.Co
 			defer func() { <-slots }()
 			defer conn.Close()
 			// One moment for the whole connection. Set anew for each read, a
-			// client that sends an octet a minute would hold its seat for ever.
+			// client that sends a byte a minute would hold its seat for ever.
 			_ = conn.SetDeadline(time.Now().Add(timeout)) // fails only where reads will, too
 			run(handle, conn)
 		})

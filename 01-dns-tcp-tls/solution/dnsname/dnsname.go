@@ -24,7 +24,9 @@ import (
 //
 // The error wraps dns.ErrMalformed when the name runs past the end of msg, is
 // longer than dns.MaxName octets on the wire, holds a reserved length (top
-// bits 01 or 10), has a dot inside a label, or goes round in circles. Read
+// bits 01 or 10), has a dot inside a label, or goes round in circles. A pointer
+// names a prior occurrence of the name (§4.1.4), so one that leads forward may
+// be refused, too; or it may be followed, as some readers do. Either way, Read
 // returns after a bounded number of steps whatever msg holds.
 func Read(msg []byte, off int) (name string, next int, err error) {
 	//workshop:begin return "", 0, nil
@@ -63,8 +65,8 @@ func Read(msg []byte, off int) (name string, next int, err error) {
 			}
 			target := int(binary.BigEndian.Uint16(msg[at:])) & 0x3FFF
 			if target >= start {
-				// A pointer names a prior occurrence (§4.1.4). Held to that,
-				// every jump lands before the last one did: no circle is left.
+				// Not before the pointer: before the run of labels that led to it.
+				// Then every jump lands before the last one did, and no circle is left.
 				return "", 0, fmt.Errorf("dnsname: pointer at %d to %d does not lead back: %w", at, target, dns.ErrMalformed)
 			}
 			at, start = target, target

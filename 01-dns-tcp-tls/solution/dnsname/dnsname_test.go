@@ -12,6 +12,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"clicktocode.example/01-dns-tcp-tls/dns"
+	"clicktocode.example/01-dns-tcp-tls/panics"
 	"clicktocode.example/01-dns-tcp-tls/solution/dnsname"
 )
 
@@ -177,17 +178,18 @@ func refuses(t *testing.T, msg string, off int, why string) {
 	require.ErrorIs(t, err, dns.ErrMalformed, "Read(%.40q, %d) gave the name %.40q; it must fail, and wrap dns.ErrMalformed: %s", msg, off, name, why)
 }
 
-// inTime calls dnsname.Read, and fails when it does not come back, or falls over.
+// inTime calls dnsname.Read, and fails when it panics, or does not come back.
 func inTime(t *testing.T, msg string, off int) (name string, next int, err error) {
 	t.Helper()
-	done := make(chan any, 1)
+	done := make(chan string, 1)
 	go func() {
-		defer func() { done <- recover() }()
-		name, next, err = dnsname.Read([]byte(msg), off)
+		done <- panics.In(func() { name, next, err = dnsname.Read([]byte(msg), off) })
 	}()
 	select {
 	case fault := <-done:
-		require.Nil(t, fault, "Read(%.40q, %d) fell over: whatever a message holds, it must not bring the reader down", msg, off)
+		if fault != "" {
+			require.Fail(t, fault, "Read(%.40q, %d) panicked, and the message has %d octets. Whatever a message holds, it must not bring the reader down: look at len(msg) before you look at msg[i]", msg, off, len(msg))
+		}
 	case <-time.After(time.Second):
 		require.FailNow(t, "no end", "Read(%.40q, %d) was still running after a second: it follows pointers round in circles", msg, off)
 	}

@@ -21,6 +21,7 @@ import (
 
 	"clicktocode.example/01-dns-tcp-tls/dns"
 	"clicktocode.example/01-dns-tcp-tls/message"
+	"clicktocode.example/01-dns-tcp-tls/panics"
 	"clicktocode.example/01-dns-tcp-tls/solution/exchange"
 	"clicktocode.example/01-dns-tcp-tls/zone"
 )
@@ -38,8 +39,8 @@ func TestExchange(t *testing.T) {
 		t.Parallel()
 		q := query(t, 7, "shop.test.")
 		m := exchanged(t, realServer(t), q)
-		require.Len(t, m.Answers, 1, "a real server (github.com/miekg/dns) knows one A record of shop.test.")
-		assert.Equal(t, "192.0.2.1", m.Answers[0].Addr.String())
+		require.Equal(t, 1, len(m.Answers), "how many records were returned: the server (a real one, github.com/miekg/dns) knows one A record of shop.test.")
+		assert.Equal(t, "192.0.2.1", m.Answers[0].Addr.String(), "that record's address, in what Exchange returned")
 	})
 
 	t.Run("sends_the_query_in_one_datagram", func(t *testing.T) {
@@ -51,7 +52,7 @@ func TestExchange(t *testing.T) {
 			send(conn, genuine(query), from)
 		}, nil), q)
 		assert.Equal(t, fmt.Sprintf("% x", query(t, 7, "shop.test.")), fmt.Sprintf("% x", <-got), "what the server received is the query as it was given, and nothing else: RFC 1035 §4.2.1")
-		assert.Empty(t, got, "one attempt sends one datagram")
+		assert.Equal(t, 0, len(got), "how many further datagrams the server received: one attempt sends one")
 	})
 
 	t.Run("passes_over_a_reply_with_another_ID", func(t *testing.T) {
@@ -137,6 +138,9 @@ func TestExchange(t *testing.T) {
 			got = wait(t, running, "the context was cancelled while it waited for a silent server")
 			assert.Less(t, time.Since(at), exchange.Timeout*3/4, "cancelled means at once: whoever waits for this has left")
 		case got = <-running: // without asking
+			if got.fault != "" {
+				require.Fail(t, got.fault, "Exchange panicked")
+			}
 		case <-time.After(2 * time.Second):
 			require.FailNow(t, "no query", "2 s after the call, the server has not been asked")
 		}
@@ -164,8 +168,8 @@ func TestExchange(t *testing.T) {
 		t.Parallel()
 		q := query(t, 7, "many.shop.test.")
 		m := exchanged(t, realServer(t), q)
-		assert.False(t, m.Truncated, "TC (bit 0x02 of the third octet) says that there is more than fits the datagram: ask again by TCP (RFC 7766 §5)")
-		assert.Len(t, m.Answers, 60, "many.shop.test. has 60 addresses; the datagram held some of them")
+		assert.False(t, m.Truncated, "the reply that was returned has TC set. TC (bit 0x02 of the third octet) says that there is more than fits the datagram: ask again by TCP (RFC 7766 §5)")
+		assert.Equal(t, 60, len(m.Answers), "how many addresses of many.shop.test. were returned. It has 60; the datagram held some of them, TCP brings all")
 	})
 
 	t.Run("sends_the_query_behind_its_length", func(t *testing.T) {
@@ -205,7 +209,7 @@ func TestExchange(t *testing.T) {
 		require.NoError(t, got.err, "the reply came by TCP in five pieces: a stream has no message boundaries, one Read brings what is there, if it is a single octet. Read until all of it has come (io.ReadFull)")
 		m, err := message.Parse(got.reply)
 		require.NoError(t, err, "the reply came by TCP in five pieces, and %d octets of it were returned: one Read is not one message. Read until all of it has come (io.ReadFull)", len(got.reply))
-		assert.Len(t, m.Answers, 60, "many.shop.test. has 60 addresses")
+		assert.Equal(t, 60, len(m.Answers), "how many addresses of many.shop.test. were returned: it has 60")
 	})
 
 	t.Run("refuses_a_TCP_reply_to_another_query", func(t *testing.T) {
@@ -260,7 +264,7 @@ func TestExchange(t *testing.T) {
 		}
 		for id, r := range running {
 			got := wait(t, r, "50 callers at once")
-			require.NoError(t, got.err)
+			require.NoError(t, got.err, "50 callers at once, and the server answers each")
 			m, err := message.Parse(got.reply)
 			require.NoError(t, err)
 			assert.Equal(t, uint16(id), m.ID, "of 50 callers at once, each gets the reply to its own query")
@@ -299,6 +303,7 @@ func TestLeftovers(t *testing.T) {
 type outcome struct {
 	reply []byte
 	err   error
+	fault string // what it panicked with
 	took  time.Duration
 }
 
@@ -308,14 +313,9 @@ func start(ctx context.Context, server netip.AddrPort, query []byte) <-chan outc
 	go func() {
 		var got outcome
 		began := time.Now()
-		defer func() {
-			if r := recover(); r != nil {
-				got.err = fmt.Errorf("it fell over: %v", r)
-			}
-			got.took = time.Since(began)
-			done <- got
-		}()
-		got.reply, got.err = exchange.Exchange(ctx, server, query)
+		got.fault = panics.In(func() { got.reply, got.err = exchange.Exchange(ctx, server, query) })
+		got.took = time.Since(began)
+		done <- got
 	}()
 	return done
 }
@@ -325,6 +325,9 @@ func wait(t *testing.T, running <-chan outcome, what string) outcome {
 	t.Helper()
 	select {
 	case got := <-running:
+		if got.fault != "" {
+			require.Fail(t, got.fault, "%s: Exchange panicked", what)
+		}
 		return got
 	case <-time.After(exchange.Timeout + time.Second):
 		require.FailNow(t, "no end", "%s; Exchange still waits a second after Timeout. No deadline was set, or it was ignored", what)

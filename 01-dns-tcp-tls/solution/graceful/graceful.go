@@ -98,14 +98,14 @@ func (s *Server) serveConn(conn net.Conn) {
 	s.handle(s.ctx, conn)
 }
 
-// Shutdown ends the server in three steps. It closes the listener, so that new
+// Shutdown ends the server in four steps. It closes the listener, so that new
 // connections are refused: the client learns at once that it must go
-// elsewhere. It makes the handlers' context done. Then it waits for the
-// handlers, and returns nil once all have returned.
+// elsewhere. It makes the handlers' context done. It waits for the handlers,
+// and returns nil once all have returned. If ctx is done before that, it closes
+// the connections that are left, and returns ctx's error, wrapped; it does not
+// wait for their handlers to notice, Serve does.
 //
-// If ctx is done before, Shutdown closes the connections that are left, and
-// returns ctx's error, wrapped. It does not wait for their handlers to notice:
-// Serve does. With a ctx that is done already, connections are cut at once.
+// With a ctx that is done already, connections are cut at once.
 //
 // Before Serve, Shutdown returns nil at once; a Serve that comes later closes
 // its listener, and returns nil. A second Shutdown, during the first or later,
@@ -115,7 +115,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	//workshop:todo Note that the server is shut down, close the listener (there is none before
 	//workshop:todo Serve), call windUp. Then wait: for done, or for the end of ctx, whichever is
 	//workshop:todo first. At the end of ctx, close what is left in conns.
-	//workshop:todo Hold mu to look at what it guards, and at no time while waiting.
+	//workshop:todo Hold mu whenever you look at what it guards, and at no time while waiting.
 	s.mu.Lock()
 	s.shutDown = true
 	ln := s.ln

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"clicktocode.example/01-dns-tcp-tls/panics"
 	"clicktocode.example/01-dns-tcp-tls/solution/graceful"
 )
 
@@ -113,7 +115,56 @@ func TestShutdown(t *testing.T) {
 		err := s.shutDown(t, ctx, "its context was done before the call: there is nothing to wait for")
 		require.ErrorIs(t, err, context.Canceled, "a handler was running, and Shutdown's context was done before the call")
 		await(t, ended, "the connection must be cut")
-		assert.True(t, s.listenerClosed(), "Shutdown closes the listener, however little time there is")
+		assert.True(t, s.listenerClosed(), "Shutdown has returned, and the listener is open: it is closed first, however little time there is")
+	})
+
+	t.Run("looks_at_conns_under_the_lock_when_it_cuts", func(t *testing.T) {
+		// Two connections. While Shutdown closes one of them, whichever it comes to
+		// first, the handler of the other returns, and has the time to take its
+		// connection out of conns, unless mu keeps it from that.
+		var conns []*noted
+		var first sync.Once
+		cut := func(c *noted) {
+			first.Do(func() {
+				other := conns[0]
+				if other == c {
+					other = conns[1]
+				}
+				other.letReturn()
+				select {
+				case <-other.out:
+				case <-time.After(50 * time.Millisecond): // it waits for mu
+				}
+			})
+		}
+		entered := make(chan *noted, 2)
+		s := listen(t, func(_ context.Context, conn net.Conn) {
+			c := conn.(*noted)
+			entered <- c
+			<-c.mayReturn // nor does it notice that it was cut
+			c.returned.Store(true)
+		})
+		s.wrap = func(conn net.Conn) net.Conn {
+			return &noted{Conn: conn, cut: cut, mayReturn: make(chan struct{}), out: make(chan struct{})}
+		}
+		go s.serve()
+		for range 2 {
+			s.dial(t)
+			c := await(t, entered, "a connection must reach handle")
+			defer c.letReturn()
+			conns = append(conns, c)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		err := s.shutDown(t, ctx, "its context was done before the call, and the two running handlers do not notice that they were cut. Shutdown closes what is left and returns: it is Serve that waits for them")
+		require.ErrorIs(t, err, context.Canceled, "two handlers were running, and Shutdown's context was done before the call")
+		for _, c := range conns {
+			c.letReturn()
+		}
+		await(t, s.returned, "both handlers have returned: Serve must return")
+		eventually(t, func() bool { return conns[0].closed.Load() >= 2 && conns[1].closed.Load() >= 2 }, // by Shutdown, and by Serve
+			"two connections were left. While Shutdown closed the first, the handler of the second returned, and Shutdown missed the second: conns changed under its eyes. "+
+				"Hold mu as long as you range over conns, or copy them under mu. Go ends a program in which one goroutine writes to a map while another one reads it")
 	})
 
 	t.Run("may_be_called_again", func(t *testing.T) {
@@ -129,10 +180,11 @@ func TestShutdown(t *testing.T) {
 		s.dial(t)
 		await(t, entered, "a connection must reach handle")
 		first := s.shuttingDown(t.Context())
+		eventually(t, s.listenerClosed, "Shutdown was called, and a handler is running: the listener must be closed before the wait")
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		err := s.shutDown(t, ctx, "it was called while a first Shutdown is waiting, and its own context ended after 50 ms")
-		require.ErrorIs(t, err, context.DeadlineExceeded, "a second Shutdown waits for the running handlers like the first, and cuts them at the end of its own context")
+		require.ErrorIs(t, err, context.DeadlineExceeded, "a first Shutdown is waiting for a handler, and a second one was called, whose context ended after 50 ms. It must wait for the same handlers, and cut them at the end of its own context: that somebody else has called Shutdown does not mean that the server has ended")
 		assert.NoError(t, await(t, first, "the second Shutdown cut the last connection, and its handler has returned: the first must return"))
 		assert.NoError(t, s.shutDown(t, t.Context(), "everything has ended before: there is nothing to wait for"))
 	})
@@ -144,7 +196,7 @@ func TestShutdown(t *testing.T) {
 		go s.serve()
 		await(t, s.returned, "the server was shut down before Serve was called, as happens when a program is stopped while it starts: Serve must not begin to serve")
 		assert.NoError(t, s.err, "that the server was shut down is no error of Serve")
-		assert.True(t, s.listenerClosed(), "Serve closes the listener of a server that was shut down")
+		assert.True(t, s.listenerClosed(), "the server was shut down before Serve was called, and the listener is still open: Serve closes it")
 	})
 
 	t.Run("leaves_no_goroutine_behind", func(t *testing.T) {
@@ -159,7 +211,7 @@ func TestShutdown(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		defer cancel()
 		err := s.shutDown(t, ctx, "a handler is running, and the context ended after 10 ms")
-		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, context.DeadlineExceeded, "a handler was running when Shutdown's context ended, after 10 ms")
 		conn.Close()
 		await(t, s.returned, "the last connection was cut: Serve must return")
 		assert.NoError(t, goleak.Find(before), "the server was shut down, and Serve has returned: all goroutines that were started must have ended")
@@ -181,12 +233,38 @@ func closed(conn net.Conn) <-chan struct{} {
 	return done
 }
 
+// noted is a connection that notes when it is closed.
+type noted struct {
+	net.Conn
+	closed   atomic.Int32 // how often
+	cut      func(*noted) // called when that happens while its handler is running
+	returned atomic.Bool  // its handler has
+	out      chan struct{}
+	outOnce  sync.Once // closes out: its handler had returned when it was closed, as Serve does it
+
+	mayReturn chan struct{} // its handler waits for this
+	letOnce   sync.Once     // closes mayReturn
+}
+
+func (c *noted) letReturn() { c.letOnce.Do(func() { close(c.mayReturn) }) }
+
+func (c *noted) Close() error {
+	c.closed.Add(1)
+	if c.returned.Load() {
+		c.outOnce.Do(func() { close(c.out) })
+	} else {
+		c.cut(c)
+	}
+	return c.Conn.Close()
+}
+
 // server is a Server at work.
 type server struct {
 	*graceful.Server
 	ln       *net.TCPListener
-	returned chan struct{} // closed when Serve has come back
-	err      error         // with this
+	wrap     func(net.Conn) net.Conn // what is accepted; nil leaves it as it is
+	returned chan struct{}           // closed when Serve has come back
+	err      error                   // with this
 }
 
 // listen makes a server, and does not let it serve yet.
@@ -195,7 +273,7 @@ func listen(t *testing.T, handle func(context.Context, net.Conn)) *server {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { ln.Close() })
-	return &server{graceful.New(handle), ln.(*net.TCPListener), make(chan struct{}), nil}
+	return &server{Server: graceful.New(handle), ln: ln.(*net.TCPListener), returned: make(chan struct{})}
 }
 
 // serve makes a server that serves.
@@ -208,7 +286,21 @@ func serve(t *testing.T, handle func(context.Context, net.Conn)) *server {
 
 func (s *server) serve() {
 	defer close(s.returned)
-	s.err = s.Serve(s.ln, 10, long)
+	s.err = s.Serve(wrapping{s.ln, s.wrap}, 10, long)
+}
+
+// wrapping is a listener whose connections are wrapped.
+type wrapping struct {
+	net.Listener
+	wrap func(net.Conn) net.Conn
+}
+
+func (l wrapping) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err == nil && l.wrap != nil {
+		conn = l.wrap(conn)
+	}
+	return conn, err
 }
 
 // dial connects, and closes the connection with the test.
@@ -244,12 +336,11 @@ func (s *server) listenerClosed() bool {
 func (s *server) shuttingDown(ctx context.Context) chan error {
 	down := make(chan error, 1)
 	go func() {
-		defer func() {
-			if p := recover(); p != nil {
-				down <- fmt.Errorf("Shutdown panicked with %v", p)
-			}
-		}()
-		down <- s.Shutdown(ctx)
+		var err error
+		if fault := panics.In(func() { err = s.Shutdown(ctx) }); fault != "" {
+			err = errors.New("Shutdown panicked: " + fault)
+		}
+		down <- err
 	}()
 	return down
 }

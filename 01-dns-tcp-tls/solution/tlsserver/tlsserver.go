@@ -29,10 +29,15 @@ import (
 // current is asked for the certificate at each handshake that needs one, by
 // many goroutines at once. A handshake waits for its own question and for no
 // other's. What current gave serves that one connection to its end, whatever
-// the next one gets. When current fails (a nil certificate is a failure too),
-// the last certificate that it gave is served again: a renewal that went wrong
-// must not turn clients away. Only while there never was one, handshakes fail,
-// with current's error wrapped. To tell the operator is current's affair.
+// the next one gets.
+//
+// current fails by an error, or by a nil certificate, whatever the error beside
+// it. Then the last certificate that it gave is served again: a renewal that
+// went wrong must not turn clients away. Where handshakes overlap, the last is
+// that of the call which returned last. Only while there never was one,
+// handshakes fail, with current's error wrapped; beside a nil certificate there
+// may be none, and then they fail with an error of their own. To tell the
+// operator is current's affair.
 //
 // A client that comes back may resume its session (RFC 8446 §2.2). Then no
 // certificate is sent: such a client sees the renewed one when its ticket is
@@ -40,7 +45,8 @@ import (
 func Config(current func() (*tls.Certificate, error)) *tls.Config {
 	//workshop:begin return &tls.Config{}
 	//workshop:todo Set the lowest version, the protocols in the order that the server prefers them,
-	//workshop:todo and how a handshake gets its certificate. Handshakes run side by side.
+	//workshop:todo and how a handshake gets its certificate. Handshakes run side by side: what
+	//workshop:todo they share needs sync/atomic, or a lock that is not held while current is asked.
 	var last atomic.Pointer[tls.Certificate]
 	return &tls.Config{
 		// 1.0 and 1.1 rest on SHA-1 and MD5 (RFC 8996). The default is the same

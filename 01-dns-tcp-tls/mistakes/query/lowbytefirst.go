@@ -1,10 +1,10 @@
 //go:build ignore
 
-// It writes numbers with their low octet first, as the processor keeps them.
-// On the network the high octet comes first: the ID 12345 is 30 39.
+// It writes numbers with their low byte first, as the processor keeps them.
+// On the network the high byte comes first: the ID 12345 is 30 39.
 //
 //workshop:caught-by TestBuild/starts_with_the_ID
-//workshop:says the high one first
+//workshop:says the high byte first
 package query
 
 import (

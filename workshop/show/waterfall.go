@@ -23,6 +23,10 @@ func (p Page) Waterfall(c stack.Click) string {
 		status = p.Bad(fmt.Sprint(c.Status))
 	}
 	fmt.Fprintf(&b, "%s  %s  %s\n\n", p.Bold(c.URL), status, p.Faint(strings.Join(how, ", ")))
+	names := len("total")
+	for _, h := range c.Hops {
+		names = max(names, len(h.Name))
+	}
 	total := int64(1)
 	for _, ph := range c.Phases {
 		total = max(total, ph.Start+ph.Micros)
@@ -32,13 +36,13 @@ func (p Page) Waterfall(c stack.Click) string {
 		cells := max(1, int((ph.Micros*columns+total/2)/total))
 		cells = min(cells, columns-min(first, columns-1))
 		bar := strings.Repeat(" ", min(first, columns-1)) + strings.Repeat("█", cells)
-		fmt.Fprintf(&b, "  %-6s %s%s %8s  %s\n", ph.Name, p.Link(bar), strings.Repeat(" ", max(0, columns-min(first, columns-1)-cells)), Millis(ph.Micros), p.Faint(ph.Detail))
+		fmt.Fprintf(&b, "  %-*s  %s%s %8s  %s\n", names, ph.Name, p.Link(bar), strings.Repeat(" ", max(0, columns-min(first, columns-1)-cells)), Millis(ph.Micros), p.Faint(ph.Detail))
 	}
-	fmt.Fprintf(&b, "  %-6s %s %8s\n", "total", strings.Repeat(" ", columns), Millis(total))
+	fmt.Fprintf(&b, "  %-*s  %s %8s\n", names, "total", strings.Repeat(" ", columns), Millis(total))
 	if len(c.Hops) > 0 {
 		fmt.Fprintln(&b)
 		for _, h := range c.Hops {
-			fmt.Fprintf(&b, "  %-6s %s %8s  %s\n", h.Name, p.Faint(fmt.Sprintf("%-*s", columns, "of that, by its own word")), Millis(h.Micros), p.Faint(h.Detail))
+			fmt.Fprintf(&b, "  %-*s  %s %8s  %s\n", names, h.Name, p.Faint(fmt.Sprintf("%-*s", columns, "of that, by its own word")), Millis(h.Micros), p.Faint(h.Detail))
 		}
 	}
 	if body := strings.TrimSpace(c.Body); body != "" {

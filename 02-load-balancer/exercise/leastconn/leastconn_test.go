@@ -67,10 +67,12 @@ func TestPick(t *testing.T) {
 			active [2]int
 			weight [2]int
 			want   string
+			why    string
 		}{
-			{[2]int{2, 4}, [2]int{1, 4}, "b"},     // 2 and 1 a unit; with this one, 3 and 1.25
-			{[2]int{1, 12}, [2]int{1, 4}, "a"},    // 1 and 3; 2 and 3.25
-			{[2]int{18, 11}, [2]int{10, 11}, "b"}, // 1.8 and 1; 1.9 and 1.09
+			{[2]int{2, 4}, [2]int{1, 4}, "b", "for each unit of weight that is 3 and 1.25: compare (Active + 1) / Weight"},
+			{[2]int{1, 12}, [2]int{1, 4}, "a", "for each unit of weight that is 2 and 3.25: compare (Active + 1) / Weight"},
+			{[2]int{0, 0}, [2]int{1, 4}, "b", "with this request in it, that is 1 and 0.25 for each unit of weight: without the 1, all that are idle are alike"},
+			{[2]int{18, 11}, [2]int{10, 11}, "b", "for each unit of weight that is 1.9 and 1.09: compare them as float64, and not as integers, which drop what is behind the point"},
 		} {
 			var pool []*balancer.Backend
 			for i, name := range []string{"a", "b"} {
@@ -80,8 +82,8 @@ func TestPick(t *testing.T) {
 				pool = append(pool, b)
 			}
 			require.Equal(t, map[string]int{row.want: 100}, picks(t, leastconn.New(seeded()), pool, 100),
-				"a has %d requests under way and weight %d, b has %d and weight %d. A backend of twice the weight is meant to carry twice as many: compare (Active + 1) / Weight, and not as integers, which drop what is behind the point",
-				row.active[0], row.weight[0], row.active[1], row.weight[1])
+				"a has %d requests under way and weight %d, b has %d and weight %d; %s",
+				row.active[0], row.weight[0], row.active[1], row.weight[1], row.why)
 		}
 	})
 

@@ -57,7 +57,8 @@ func New(start uint64) *RoundRobin {
 // pool of 10,000 it costs what it costs in one of 3.
 func (r *RoundRobin) Pick(pool []*balancer.Backend, _ string) *balancer.Backend {
 	// TODO(roundrobin): Read r.turn, and from there on, round the end of pool, find the first backend
-	// that is available. Then set r.turn to the place behind it, but only if it is
-	// still what you have read: otherwise somebody took that turn, so look again.
+	// that is available. Then set r.turn to the index behind it (at most len(pool)),
+	// but only if it is still what you have read: otherwise somebody took that turn,
+	// so look again.
 	return nil
 }

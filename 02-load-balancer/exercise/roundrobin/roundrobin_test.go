@@ -101,7 +101,7 @@ func TestPick(t *testing.T) {
 				all = append(all, first, second)
 			}
 			got := strings.Join(all, " ")
-			require.Equal(t, even(pool, 2), tally(got), "3 times 2 calls of Pick at once: they returned %s, and each of a, b and c must get 2", got)
+			require.Equal(t, even(pool, 2), tally(got), "3 times 2 calls of Pick at once: they returned %s, and each of a, b and c must get 2. When CompareAndSwap says no, read r.turn again and start over; nil means that none is available", got)
 		}
 	})
 

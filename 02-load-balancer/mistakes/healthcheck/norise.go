@@ -4,6 +4,7 @@
 // starting, or that answers now and then, gets requests each time it does.
 //
 //workshop:caught-by TestObserve/comes_up_after_rise_successes_in_a_row
+//workshop:says got DuUUU
 //workshop:says rise is 4: three successes change nothing
 package healthcheck
 

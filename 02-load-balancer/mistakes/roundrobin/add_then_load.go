@@ -1,7 +1,7 @@
 //go:build ignore
 
-// It counts in one step, and then reads what the count has become. By then it
-// may be another caller's: what Add returns is yours, what Load returns is not.
+// It looks at the turn and changes it in two steps, be it a Load and then a
+// Store, or an Add and then a Load. Who comes between them gets the same turn.
 //
 //workshop:caught-by TestPick/gives_no_turn_to_two_callers
 //workshop:says they read the same turn

@@ -188,7 +188,7 @@ func TestRoundTrip(t *testing.T) {
 			require.ErrorIs(t, err, errRefused)
 			k.round()
 		}
-		assert.Equal(t, 100+20, int(k.sends.Load()), "a budget of 20 %%, 100 requests, and no backend can be dialled: that makes 100 attempts and 20 retries. Without a bound, retries double the load, just when the backends have too much of it. Budget.Request is called once for each request, Budget.Retry last of all before each retry, since it counts when it says yes")
+		assert.Equal(t, 100+20, int(k.sends.Load()), "a budget of a fifth, 100 requests, and no backend can be dialled: that makes 100 attempts and 20 retries. Without a bound, retries double the load, just when the backends have too much of it. Budget.Request is called once for each request, Budget.Retry last of all before each retry, since it counts when it says yes")
 	})
 
 	t.Run("closes_the_body_in_the_end", func(t *testing.T) {

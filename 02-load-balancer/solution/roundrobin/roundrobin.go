@@ -58,8 +58,9 @@ func New(start uint64) *RoundRobin {
 func (r *RoundRobin) Pick(pool []*balancer.Backend, _ string) *balancer.Backend {
 	//workshop:begin return nil
 	//workshop:todo Read r.turn, and from there on, round the end of pool, find the first backend
-	//workshop:todo that is available. Then set r.turn to the place behind it, but only if it is
-	//workshop:todo still what you have read: otherwise somebody took that turn, so look again.
+	//workshop:todo that is available. Then set r.turn to the index behind it (at most len(pool)),
+	//workshop:todo but only if it is still what you have read: otherwise somebody took that turn,
+	//workshop:todo so look again.
 	for {
 		turn := r.turn.Load()
 		b, next := due(pool, turn)

@@ -265,11 +265,14 @@ func TestNoOrphans(t *testing.T) {
 		t.Skip("it looks for processes in /proc, which only Linux has")
 	}
 	if testing.Short() {
-		t.Skip("it takes half a minute; run it without -short")
+		t.Skip("it takes a minute; run it without -short")
 	}
-	for _, args := range [][]string{{"test", "hello"}, {"watch", "--plain"}, {"progress"}, {"verify"}, {"doctor"}, {"up"}} {
+	for _, args := range [][]string{
+		{"test", "hello"}, {"watch", "--plain"}, {"progress"}, {"verify"}, {"doctor"}, {"up"}, {"up", "--mine"}, {"click"},
+		{"lesson"}, {"hint"}, {"diff", "hello"}, {"generate"}, {"solve", "countdown"}, {"reset", "countdown"}, {"new", "01-greet/farewell"},
+	} {
 		for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
-			t.Run(args[0]+"_"+signal.String(), func(t *testing.T) {
+			t.Run(strings.ReplaceAll(strings.Join(args, "_"), "/", "_")+"_"+signal.String(), func(t *testing.T) {
 				c := newClassroom(t)
 				c.write("hello", stubborn)
 				for _, after := range []time.Duration{5 * time.Millisecond, 60 * time.Millisecond, 250 * time.Millisecond, 900 * time.Millisecond} {

@@ -191,6 +191,19 @@ func TestRoundTrip(t *testing.T) {
 		assert.Equal(t, 100+20, int(k.sends.Load()), "a budget of a fifth, 100 requests, and no backend can be dialled: that makes 100 attempts and 20 retries. Without a bound, retries double the load, just when the backends have too much of it. Budget.Request is called once for each request, Budget.Retry last of all before each retry, since it counts when it says yes")
 	})
 
+	t.Run("pays_for_no_retry_that_never_takes_place", func(t *testing.T) {
+		fifth, err := budget.New(0.2, 0)
+		require.NoError(t, err)
+		once := kitchens(t, retry.Config{Budget: fifth, Attempts: 1}, dead)
+		for range 5 {
+			_, err := once.do(t, request(t, "GET", body{}))
+			require.ErrorIs(t, err, errRefused)
+			once.round()
+		}
+		_, err = kitchens(t, retry.Config{Budget: fifth, Attempts: 2}, dead, good).do(t, request(t, "GET", body{}))
+		require.NoError(t, err, "a budget of a fifth: five requests that may be sent once alone have used up none of it, so the sixth may be retried. Ask the budget last: its yes is paid for")
+	})
+
 	t.Run("closes_the_body_in_the_end", func(t *testing.T) {
 		for _, backends := range [][]behaviour{{dead, good}, {dead, dead, dead}, {rude, good}} {
 			k := kitchens(t, retry.Config{}, backends...)

@@ -1,6 +1,7 @@
 package guide
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -16,10 +17,12 @@ func (s *session) screen(config Config, saved <-chan *course.Exercise) error {
 	m := &screenFace{session: s, Config: config, saved: saved, body: viewport.New()}
 	m.body.SoftWrap = true
 	m.fill()
-	p := tea.NewProgram(m, tea.WithContext(s.ctx), tea.WithInput(config.In), tea.WithOutput(config.Out), tea.WithoutSignalHandler())
+	p := tea.NewProgram(m, tea.WithInput(config.In), tea.WithOutput(config.Out), tea.WithoutSignalHandler())
+	// Not tea.WithContext: a program that is killed closes its input while that is still being read.
+	defer context.AfterFunc(s.ctx, p.Quit)()
 	_, err := p.Run()
-	if s.ctx.Err() != nil || errors.Is(err, tea.ErrInterrupted) {
-		return nil // told to end: Ctrl-C, or SIGTERM
+	if errors.Is(err, tea.ErrInterrupted) {
+		return nil
 	}
 	return err
 }

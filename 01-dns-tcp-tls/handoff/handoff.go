@@ -21,6 +21,7 @@ package handoff
 import (
 	"context"
 	"crypto/tls"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -29,6 +30,13 @@ import (
 
 // Server serves HTTP over TLS on connections that it is handed. Make one with New.
 type Server struct {
+	// Wrap, unless nil, returns what the http.Server is to read and write in place
+	// of conn, where HTTP/1.1 is spoken: a guard over what comes out of TLS, for
+	// one. (For HTTP/2, http.Server wants the *tls.Conn itself.) For Request.TLS
+	// to be set, the result has conn's ConnectionState; to close it is to close
+	// conn. Set Wrap before connections come.
+	Wrap func(conn *tls.Conn) net.Conn
+
 	http   *http.Server
 	config *tls.Config
 	queue  queue
@@ -85,11 +93,18 @@ func (s *Server) ServeConn(ctx context.Context, conn net.Conn) {
 
 	// Here, because conn's own deadline still holds. If it fails, http.Server
 	// is told the same error, and logs it or answers as it always does.
-	_ = secure.HandshakeContext(s.winding)
+	err := secure.HandshakeContext(s.winding)
+	if err == io.EOF {
+		return // it left without a word, as health checks do: nothing to log
+	}
 	_ = conn.SetDeadline(time.Time{})
+	web := net.Conn(secure)
+	if s.Wrap != nil && err == nil && secure.ConnectionState().NegotiatedProtocol != "h2" {
+		web = s.Wrap(secure)
+	}
 
 	select {
-	case s.queue <- secure:
+	case s.queue <- web:
 		<-noticed.closed
 	case <-s.winding.Done():
 	}

@@ -2,6 +2,7 @@ package handoff_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -204,6 +205,19 @@ func TestServeConn(t *testing.T) {
 		await(t, done, "the server winds up: ServeConn must return")
 	})
 
+	t.Run("wraps_what_speaks_HTTP1", func(t *testing.T) {
+		for proto, want := range map[string]string{"HTTP/1.1": "/wrapped shop.test", "HTTP/2.0": "/menu shop.test"} {
+			s := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				fmt.Fprint(w, r.URL.Path, " ", r.TLS.ServerName)
+			}))
+			s.web.Wrap = func(conn *tls.Conn) net.Conn { return rewriting{conn} }
+			client, _ := s.client(t, proto)
+			assert.Equal(t, want, get(t, client, s.url+"/menu"), proto)
+			client.CloseIdleConnections()
+			s.shutDown(t)
+		}
+	})
+
 	t.Run("returns_after_Close", func(t *testing.T) {
 		web := newServer(t, served)
 		client, done := connect(t, web)
@@ -216,9 +230,19 @@ func TestServeConn(t *testing.T) {
 	})
 }
 
+// rewriting is a connection on which everybody asks for something else.
+type rewriting struct{ *tls.Conn }
+
+func (r rewriting) Read(p []byte) (int, error) {
+	buf := make([]byte, len(p)/2)
+	n, err := r.Conn.Read(buf)
+	return copy(p, bytes.Replace(buf[:n], []byte("/menu"), []byte("/wrapped"), 1)), err
+}
+
 // stack is the chapter's server.
 type stack struct {
 	*graceful.Server
+	web  *handoff.Server
 	url  string
 	pool *x509.CertPool // for its clients
 }
@@ -229,7 +253,7 @@ func start(t *testing.T, handler http.Handler) *stack {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	web := newServer(t, handler)
-	s := &stack{graceful.New(web.ServeConn), "https://" + ln.Addr().String(), web.pool}
+	s := &stack{graceful.New(web.ServeConn), web.Server, "https://" + ln.Addr().String(), web.pool}
 	returned := make(chan error, 1)
 	go func() { returned <- s.Serve(ln, 100, patience) }()
 	t.Cleanup(func() {

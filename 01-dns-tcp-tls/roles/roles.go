@@ -6,6 +6,7 @@ package roles
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -26,6 +27,7 @@ const (
 	handshakeTime = 10 * time.Second // to the end of the TLS handshake
 	headerTime    = 5 * time.Second
 	idleTime      = time.Minute
+	headerSize    = 64 << 10 // octets; net/http's own bound is a megabyte
 )
 
 // ServeDNS answers for the zone at addr, by UDP and TCP, until ctx is done.
@@ -42,10 +44,26 @@ func ServeDNS(ctx context.Context, s *stage.Stage, addr string, z *zone.Zone) er
 }
 
 // ServeHTTPS serves h at addr until ctx is done, then lets running requests
-// finish. It reports no requests: wrap what is worth it in s.Observe. A connection's way leads from the listener over accept and graceful
-// to TLS, with the authority's certificate, and to net/http, which speaks HTTP/2
-// or HTTP/1.1 as the client likes.
+// finish. It reports no requests: wrap what is worth it in s.Observe. A
+// connection's way leads from the listener over accept and graceful to TLS, with
+// the authority's certificate, and to net/http, which speaks HTTP/2 or HTTP/1.1 as
+// the client likes.
 func ServeHTTPS(ctx context.Context, s *stage.Stage, addr string, h http.Handler) error {
+	return HTTPS{Handler: h}.Serve(ctx, s, addr)
+}
+
+// HTTPS is ServeHTTPS for a server that does not face its clients alone.
+type HTTPS struct {
+	Handler http.Handler
+	// Listen, unless nil, returns the listener to accept from in place of ln: one
+	// that reads PROXY headers, say. To close it is to close ln.
+	Listen func(ln net.Listener) (net.Listener, error)
+	// Wrap is handoff.Server's. It may be nil.
+	Wrap func(conn *tls.Conn) net.Conn
+}
+
+// Serve is what ServeHTTPS does.
+func (h HTTPS) Serve(ctx context.Context, s *stage.Stage, addr string) error {
 	keys, err := authority.Open(authority.Config{Log: s.Log})
 	if err != nil {
 		return err
@@ -54,11 +72,19 @@ func ServeHTTPS(ctx context.Context, s *stage.Stage, addr string, h http.Handler
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.Name, err)
 	}
-	web := handoff.New(newServer(s, h), tlsserver.Config(keys.Current))
+	defer ln.Close()
+	accepting := ln
+	if h.Listen != nil {
+		if accepting, err = h.Listen(ln); err != nil {
+			return fmt.Errorf("%s: %w", s.Name, err)
+		}
+	}
+	web := handoff.New(newServer(s, h.Handler), tlsserver.Config(keys.Current))
+	web.Wrap = h.Wrap
 	defer web.Close()
 	server := graceful.New(web.ServeConn)
 	s.Ready(ln.Addr().String())
-	return s.Until(ctx, func() error { return server.Serve(ln, maxConns, handshakeTime) }, server.Shutdown)
+	return s.Until(ctx, func() error { return server.Serve(accepting, maxConns, handshakeTime) }, server.Shutdown)
 }
 
 // ServeHTTP serves h at addr, in the clear, until ctx is done, then lets running
@@ -83,6 +109,6 @@ func ServeHTTP(ctx context.Context, s *stage.Stage, addr string, h http.Handler)
 func newServer(s *stage.Stage, h http.Handler) *http.Server {
 	return &http.Server{
 		Handler: h, ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
-		ReadHeaderTimeout: headerTime, IdleTimeout: idleTime,
+		ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: headerSize,
 	}
 }

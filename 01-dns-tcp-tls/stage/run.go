@@ -110,9 +110,22 @@ func (p program) main(args []string) int {
 	return p.perform(ctx, names, command, func(name string) *Stage {
 		return &Stage{
 			Name: name, URL: url, Count: *count, Emit: emit,
-			Log: slog.New(slog.NewTextHandler(p.stderr, nil)).With("role", name),
+			Log: slog.New(slog.NewTextHandler(p.stderr, logOptions(*events))).With("role", name),
 		}
 	})
+}
+
+// logOptions leaves the time out of what a program reads: it notes the time itself.
+func logOptions(events bool) *slog.HandlerOptions {
+	if !events {
+		return nil
+	}
+	return &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+		if len(groups) == 0 && a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}
 }
 
 // perform runs names side by side until ctx is done or one of them ends, and

@@ -16,6 +16,7 @@ import (
 	"clicktocode.example/01-dns-tcp-tls/roles"
 	"clicktocode.example/01-dns-tcp-tls/stage"
 	"clicktocode.example/01-dns-tcp-tls/zone"
+	"clicktocode.example/02-load-balancer/dispatch"
 	"clicktocode.example/02-load-balancer/loadbalancer"
 )
 
@@ -63,7 +64,7 @@ func main() {
 		return loadbalancer.Run(ctx, loadbalancer.Config{
 			Backends: backends, Picker: picker, HealthPath: "/healthz", AdminAddr: admin, Log: s.Log,
 			OnChange: func(what string) { s.Request(what, 0, nil) },
-		}, func(h http.Handler) error { return roles.ServeHTTPS(ctx, s, shop, s.Observe(h)) })
+		}, func(h *dispatch.Handler) error { return roles.ServeHTTPS(ctx, s, shop, s.Observe(h)) })
 	}
 	stage.Main(d, run)
 }

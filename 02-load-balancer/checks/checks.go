@@ -2,10 +2,10 @@
 // well: the loop of active health checks. What to make of the answers is
 // healthcheck's business.
 //
-// Each check is a GET over a connection of its own. One over a connection that
-// was opened long ago would succeed with a backend that takes no new ones. The
-// moments are spread at random: checks that go out in the same instant, from
-// each of twenty balancers, are a small attack.
+// Each check is a GET over a connection of its own, unless Config.Check is
+// something else. One over a connection that was opened long ago would succeed
+// with a backend that takes no new ones. The moments are spread at random: checks
+// that go out in the same instant, from each of twenty balancers, are a small attack.
 //
 // Source: HAProxy's configuration manual, "option httpchk", "inter", "spread-checks".
 package checks
@@ -56,6 +56,11 @@ type Config struct {
 	// It must return soon after a request's context is done. Nil means one of
 	// the checker's own, over TCP, a connection for each check.
 	Transport http.RoundTripper
+	// Check, unless nil, is made in place of the GET, for backends that speak
+	// something else (package layer4 connects, no more). nil is the only good
+	// answer. It must return soon after ctx, which ends by Timeout, is done; several
+	// run at once. Path, Host, Status and Transport mean nothing then.
+	Check func(ctx context.Context, b *balancer.Backend) error
 }
 
 // Checker checks the backends of one pool. Make one with New.
@@ -129,16 +134,20 @@ type result struct {
 //
 // A check that was called off has no result, so stopping takes nobody down.
 func (c *Checker) Run(ctx context.Context) {
-	transport := c.config.Transport
-	if transport == nil {
-		own := &http.Transport{ // no proxy: it would answer for the backend
-			DialContext:            (&net.Dialer{KeepAlive: -1}).DialContext,
-			DisableKeepAlives:      true,
-			DisableCompression:     true,
-			MaxResponseHeaderBytes: 64 << 10,
+	check := c.config.Check
+	if check == nil {
+		transport := c.config.Transport
+		if transport == nil {
+			own := &http.Transport{ // no proxy: it would answer for the backend
+				DialContext:            (&net.Dialer{KeepAlive: -1}).DialContext,
+				DisableKeepAlives:      true,
+				DisableCompression:     true,
+				MaxResponseHeaderBytes: 64 << 10,
+			}
+			defer own.CloseIdleConnections()
+			transport = own
 		}
-		defer own.CloseIdleConnections()
-		transport = own
+		check = func(ctx context.Context, b *balancer.Backend) error { return c.get(ctx, transport, b) }
 	}
 	watches := map[*balancer.Backend]*watch{}
 	results := make(chan result)
@@ -165,7 +174,7 @@ func (c *Checker) Run(ctx context.Context) {
 				next = w.due
 				break
 			}
-			c.start(ctx, transport, w, results)
+			c.start(ctx, check, w, results)
 			running++
 		}
 		wake.Reset(min(time.Until(next), c.config.Interval))
@@ -212,10 +221,10 @@ func waiting(watches map[*balancer.Backend]*watch) []*watch {
 }
 
 // start begins a check of w, whose result will arrive on results.
-func (c *Checker) start(ctx context.Context, transport http.RoundTripper, w *watch, results chan<- result) {
+func (c *Checker) start(ctx context.Context, check func(context.Context, *balancer.Backend) error, w *watch, results chan<- result) {
 	ctx, w.cancel = context.WithTimeout(ctx, c.config.Timeout)
 	w.due = time.Now().Add(time.Duration((0.9 + 0.2*rand.Float64()) * float64(c.config.Interval)))
-	go func() { results <- result{w, c.check(ctx, transport, w.backend)} }()
+	go func() { results <- result{w, check(ctx, w.backend)} }()
 }
 
 // take takes the result of a check into account.
@@ -232,8 +241,8 @@ func (c *Checker) take(ctx context.Context, watches map[*balancer.Backend]*watch
 	}
 }
 
-// check asks b once. nil is the only good answer.
-func (c *Checker) check(ctx context.Context, transport http.RoundTripper, b *balancer.Backend) error {
+// get asks b once. nil is the only good answer.
+func (c *Checker) get(ctx context.Context, transport http.RoundTripper, b *balancer.Backend) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.Addr()+c.uri, nil)
 	if err != nil {
 		return fmt.Errorf("checks: %s: %w", b.Name(), err)

@@ -178,6 +178,24 @@ func TestRun(t *testing.T) {
 		})
 	})
 
+	t.Run("makes_another_check_in_place_of_the_GET", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := named(t, "a")
+			began := time.Now()
+			events, stop := run(t, pool(t, b), checks.Config{
+				Interval: 10 * time.Second, Timeout: time.Second, Fall: 1,
+				Check: func(ctx context.Context, asked *balancer.Backend) error {
+					assert.Same(t, b, asked)
+					<-ctx.Done()
+					return fmt.Errorf("hung: %w", ctx.Err())
+				},
+			})
+			assert.Equal(t, "a down: hung: context deadline exceeded", receive(t, events))
+			assert.Equal(t, time.Second, time.Since(began), "the time that a check may take")
+			stop()
+		})
+	})
+
 	t.Run("begins_in_the_state_that_the_backend_is_in", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := named(t, "a")

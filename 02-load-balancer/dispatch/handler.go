@@ -57,14 +57,15 @@ func (h *Handler) newProxy() *httputil.ReverseProxy {
 		Transport:     h,
 		FlushInterval: -1, // at once: how long a piece may wait is not ours to say
 		BufferPool:    buffers{},
-		ErrorHandler:  h.fail,
+		ErrorHandler:  h.Fail,
 		ErrorLog:      slog.NewLogLogger(h.c.Log.Handler(), slog.LevelWarn),
 	}
 }
 
-// fail answers r, which got no answer from a backend.
-func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
-	status, level := h.status(r, err), slog.LevelWarn
+// Fail answers r, which got err instead of an answer, as ServeHTTP says: for a
+// proxy that forwards by RoundTrip. r is the client's request.
+func (h *Handler) Fail(w http.ResponseWriter, r *http.Request, err error) {
+	status, level := Status(r, err), slog.LevelWarn
 	switch status {
 	case StatusClientClosedRequest:
 		level = slog.LevelInfo // the client's business: as a 502 it would wake somebody up at night
@@ -83,8 +84,8 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	_, _ = w.Write([]byte(text)) // to a client that may be gone
 }
 
-// status is what err, of r, amounts to.
-func (h *Handler) status(r *http.Request, err error) int {
+// Status is what err, RoundTrip's error for r, amounts to.
+func Status(r *http.Request, err error) int {
 	var timeout net.Error
 	var tooLarge *http.MaxBytesError
 	var body *bodyError

@@ -37,6 +37,10 @@ type Config struct {
 	HealthPath string
 	// AdminAddr is where package admin listens. Empty means nowhere.
 	AdminAddr string
+	// Transport makes the transport that carries requests to backends, of the one
+	// that the balancer would use itself. nil is that one. What it made is told to
+	// CloseIdleConnections in the end, where it can.
+	Transport func(upstream *http.Transport) http.RoundTripper
 	// OnChange, unless nil, is told in words when a backend's state changes, by
 	// several goroutines at once. It must return soon.
 	OnChange func(what string)
@@ -71,10 +75,10 @@ func newPicker(name string) (balancer.Picker, error) {
 	return nil, fmt.Errorf("loadbalancer: there is no picker %q: choose one of %s", name, strings.Join(Pickers(), ", "))
 }
 
-// Run builds the balancer, and calls serve with its handler. It returns what
+// Run builds the balancer, and calls serve with it. It returns what
 // serve returns, once all that it started has ended; it ends it then, or when
 // ctx is done.
-func Run(ctx context.Context, c Config, serve func(http.Handler) error) error {
+func Run(ctx context.Context, c Config, serve func(*dispatch.Handler) error) error {
 	pool, poolErr := balancer.NewPool(c.Backends...)
 	picker, pickerErr := newPicker(c.Picker)
 	retries, budgetErr := budget.New(retryShare, retriesPerSecond)
@@ -101,8 +105,15 @@ func Run(ctx context.Context, c Config, serve func(http.Handler) error) error {
 	if err != nil {
 		return err
 	}
-	transport := upstream.New(upstream.Config{HeaderTimeout: answerTime})
-	defer transport.CloseIdleConnections()
+	base := upstream.New(upstream.Config{HeaderTimeout: answerTime})
+	defer base.CloseIdleConnections()
+	transport := http.RoundTripper(base)
+	if c.Transport != nil {
+		transport = c.Transport(base)
+		if other, ok := transport.(interface{ CloseIdleConnections() }); ok {
+			defer other.CloseIdleConnections()
+		}
+	}
 	handler, err := dispatch.New(dispatch.Config{
 		Pool: pool, Picker: picker, Transport: transport, Key: client, Outlier: detector, Budget: retries, Reveal: true, Log: c.Log,
 	})

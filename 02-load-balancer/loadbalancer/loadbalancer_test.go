@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"clicktocode.example/02-load-balancer/dispatch"
 	"clicktocode.example/02-load-balancer/loadbalancer"
 )
 
@@ -115,7 +116,7 @@ func TestChurn(t *testing.T) {
 	urls, ended := make(chan string, 1), make(chan error, 1)
 	go func() {
 		quiet := slog.New(slog.DiscardHandler)
-		ended <- loadbalancer.Run(ctx, loadbalancer.Config{Backends: backends, HealthPath: "/", Log: quiet}, func(h http.Handler) error {
+		ended <- loadbalancer.Run(ctx, loadbalancer.Config{Backends: backends, HealthPath: "/", Log: quiet}, func(h *dispatch.Handler) error {
 			server := httptest.NewServer(h)
 			defer server.Close()
 			urls <- server.URL
@@ -193,12 +194,12 @@ func do(resp *http.Response, err error) (string, error) {
 }
 
 func TestRunRefusesWhatCannotBe(t *testing.T) {
-	never := func(http.Handler) error { return fmt.Errorf("it served") }
+	never := func(*dispatch.Handler) error { return fmt.Errorf("it served") }
 	err := loadbalancer.Run(t.Context(), loadbalancer.Config{Picker: "dice"}, never)
 	assert.ErrorContains(t, err, `there is no picker "dice": choose one of roundrobin, weighted, leastconn, hashring`)
 	_, err = loadbalancer.Backends("a=127.0.0.1:1", "b")
 	assert.ErrorContains(t, err, `"b": want name=host:port`)
 	for _, picker := range loadbalancer.Pickers() {
-		assert.NoError(t, loadbalancer.Run(t.Context(), loadbalancer.Config{Picker: picker}, func(http.Handler) error { return nil }))
+		assert.NoError(t, loadbalancer.Run(t.Context(), loadbalancer.Config{Picker: picker}, func(*dispatch.Handler) error { return nil }))
 	}
 }

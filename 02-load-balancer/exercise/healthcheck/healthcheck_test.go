@@ -32,14 +32,14 @@ func TestObserve(t *testing.T) {
 
 	t.Run("goes_down_after_fall_failures_in_a_row", func(t *testing.T) {
 		observe(t, healthcheck.New(2, 3, true),
-			"+---",
-			"UUUd", "fall is 3: two failures change nothing, since one lost packet must not take a backend out, and the third takes it down, and says so")
+			"+----",
+			"UUUdD", "fall is 3: the third failure in a row takes it down, and says so. Two change nothing, since one lost packet must not take a backend out; and the fourth comes too late")
 	})
 
 	t.Run("comes_up_after_rise_successes_in_a_row", func(t *testing.T) {
 		observe(t, healthcheck.New(4, 3, false),
-			"-++++",
-			"DDDDu", "rise is 4: three successes change nothing, and the fourth brings it up, and says so")
+			"-+++++",
+			"DDDDuU", "rise is 4: the fourth success in a row brings it up, and says so. Three change nothing, since a backend that is starting answers now and then; and the fifth comes too late")
 	})
 
 	t.Run("tells_of_a_change_once", func(t *testing.T) {
@@ -81,6 +81,41 @@ func TestObserve(t *testing.T) {
 		observe(t, healthcheck.New(0, 0, true),
 			"+-+-",
 			"Udud", "rise and fall of 0 count as 1: each result changes the opinion")
+	})
+
+	t.Run("answers_each_of_many_at_once_for_itself", func(t *testing.T) {
+		// Who comes between the change and the answer shows only at a lucky moment:
+		// for as many as make one likely.
+		const goroutines, while = 8, 100 * time.Millisecond
+		tracker := healthcheck.New(1, 1, true)
+		var wrong, ups, downs atomic.Int64
+		finish(t, func() {
+			gate := make(chan struct{})
+			var all sync.WaitGroup
+			for i := range goroutines {
+				err := []error{nil, errors.New("refused")}[i%2]
+				all.Go(func() {
+					<-gate
+					for began := time.Now(); wrong.Load() == 0 && time.Since(began) < while; {
+						for range 1000 {
+							up, changed := tracker.Observe(err)
+							if up != (err == nil) {
+								wrong.Add(1)
+							}
+							if changed && up {
+								ups.Add(1)
+							} else if changed {
+								downs.Add(1)
+							}
+						}
+					}
+				})
+			}
+			close(gate)
+			all.Wait()
+		})
+		require.Zero(t, wrong.Load(), "rise and fall are 1, and %d goroutines observe results, half of them failures. Each result settles it: Observe returns up after a success, and not up after a failure, whoever else observes meanwhile. So many answers were another's. What is returned must be read before t.mu is unlocked", goroutines)
+		assert.Equal(t, tracker.Up(), downs.Load() == ups.Load(), "rise and fall are 1, it began up, and %d goroutines observed results, half of them failures. By the answers it went down %d times and came up %d times, which must take turns", goroutines, downs.Load(), ups.Load())
 	})
 
 	t.Run("counts_all_results_of_many_at_once", func(t *testing.T) {

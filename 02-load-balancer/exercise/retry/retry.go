@@ -72,11 +72,13 @@ func New(c Config) (*Transport, error) {
 // A failed attempt is the last one when that is the limit of attempts; when the
 // client has left, which is to say that req's context is done; when req must
 // not be sent again, see [May]; when the budget allows no retry; or when Pick
-// has no backend. The error is that of the last attempt then, wrapped. If there
-// was none, because Pick had no backend to begin with, it is balancer.ErrNoBackend.
+// has no backend. The error is, or wraps, that of the last attempt then. If there
+// was none, because Pick had no backend to begin with, it is, or wraps,
+// balancer.ErrNoBackend.
 //
 // As every RoundTripper it closes req.Body, on errors, too, and changes nothing
-// else about req. It may be called by many goroutines at once.
+// else about req. So it does with what GetBody returned: Send closes what it is
+// given. It may be called by many goroutines at once.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := t.try(req)
 	if err != nil && req.Body != nil {
@@ -106,7 +108,8 @@ func (t *Transport) try(req *http.Request) (*http.Response, error) {
 	// TODO(retry): Note the request in the budget. Then, again and again: pick a backend, make
 	// an attempt of req (call attempt), send it. Return an answer at once. After an
 	// error ask whether there may be another attempt, the budget last.
-	// If req has a GetBody, the next attempt needs a body of its own from it.
+	// If req has a GetBody, each further attempt needs a body of its own from it,
+	// which only Send closes: make it when there is a backend to send it to.
 	return nil, errors.New("retry: nothing was sent")
 }
 

@@ -59,13 +59,14 @@ func TestMay(t *testing.T) {
 			is   string
 			body body
 			want bool
+			why  string
 		}{
-			{"no body", body{}, true},
-			{"http.NoBody", body{none: true}, true},
-			{"a body, and GetBody", body{text: "one soup", again: true}, true},
-			{"a body without GetBody", body{text: "one soup"}, false},
+			{"a nil Body", body{}, true, "there is no body, so there is none to begin anew"},
+			{"http.NoBody", body{none: true}, true, "that is how net/http says that there is no body, as well as by nil: there is none to begin anew"},
+			{"a body and a GetBody", body{text: "one soup", again: true}, true, "GetBody returns the body anew"},
+			{"a body and no GetBody", body{text: "one soup"}, false, "the failed attempt has read from the body, how far nobody knows, and only GetBody can begin it anew"},
 		} {
-			assert.Equal(t, row.want, retry.May(request(t, "PUT", row.body), true), "PUT with %s, and it was sent: may it be sent again? The failed attempt has read from the body, and only GetBody can begin it anew", row.is)
+			require.Equal(t, row.want, retry.May(request(t, "PUT", row.body), true), "PUT with %s, and it was sent: may it be sent again? %s", row.is, row.why)
 		}
 	})
 }
@@ -115,18 +116,18 @@ func TestRoundTrip(t *testing.T) {
 		k.gets(t, req, "c: "+text, "PUT with a GetBody. Backend a read the body to its end and hung up, b could not be dialled, and the transport closed the body: c must get all of it. A body can be used once, so each further attempt needs a new one from GetBody")
 	})
 
-	t.Run("repeats_a_POST_only_with_a_key", func(t *testing.T) {
+	t.Run("repeats_no_POST_that_was_sent", func(t *testing.T) {
 		k := kitchens(t, retry.Config{}, rude, good)
 		_, err := k.do(t, request(t, "POST", body{text: "one soup", again: true}))
-		require.Equal(t, "a", k.asked(), "POST without an Idempotency-Key. Backend a took it and hung up: it may have cooked the soup. A POST must not be repeated then, or the customer gets, and pays for, two (RFC 9110 §9.2.2)")
+		require.Equal(t, "a", k.asked(), "POST without an Idempotency-Key. Backend a took it and hung up: it may have cooked the soup. It must not be repeated, or the customer gets, and pays for, two (RFC 9110 §9.2.2). Call sent when Send has returned: before, nothing has been sent yet")
 		require.Error(t, err, "backend a gave no answer, and nobody else was asked")
+	})
 
-		k = kitchens(t, retry.Config{}, rude, good)
+	t.Run("repeats_a_POST_that_has_a_key", func(t *testing.T) {
+		k := kitchens(t, retry.Config{}, rude, good)
 		keyed := request(t, "POST", body{text: "one soup", again: true})
 		keyed.Header.Set("Idempotency-Key", "order-17")
-		resp, err := k.do(t, keyed)
-		require.NoError(t, err, "POST with an Idempotency-Key and a GetBody. Backend a took it and hung up: it may be sent to b, since by its key the backends can tell that it is the same order")
-		resp.Body.Close()
+		k.gets(t, keyed, "b: one soup", "POST with an Idempotency-Key and a GetBody. Backend a took it and hung up: it may be sent to b, since by its key the backends can tell that it is the same order")
 	})
 
 	t.Run("does_not_change_the_request", func(t *testing.T) {
@@ -218,6 +219,35 @@ func TestRoundTrip(t *testing.T) {
 			await(t, closed, "a RoundTripper closes the request's body, when all attempts have failed, too (RoundTrip does, if try returns an error)")
 		}
 	})
+
+	t.Run("leaves_no_further_body_open", func(t *testing.T) {
+		for _, row := range []struct {
+			why      string
+			once     bool
+			backends []behaviour
+		}{
+			{"Backend a hung up, b could not be dialled, c answered: Send closes what it is given", false, []behaviour{rude, dead, good}},
+			{"Backend a, the only one, hung up, and Pick returned nil when asked for another: a body made by then is sent to nobody, so nobody closes it. Make it when there is a backend to send it to", true, []behaviour{rude}},
+		} {
+			k := kitchens(t, retry.Config{}, row.backends...)
+			k.once = row.once
+			req := request(t, "PUT", body{text: "one soup", again: true})
+			getBody, made, closed := req.GetBody, 0, make(chan bool, tooMany)
+			req.GetBody = func() (io.ReadCloser, error) {
+				made++
+				body, err := getBody()
+				return &closedOnce{ReadCloser: body, closed: closed}, err
+			}
+			if resp, err := k.do(t, req); err == nil {
+				io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+			}
+			require.NotEmpty(t, k.asked(), "the request must be sent")
+			for range made {
+				await(t, closed, fmt.Sprintf("PUT with a GetBody, which was called %d times; each body that it returns must be closed. %s", made, row.why))
+			}
+		}
+	})
 }
 
 // body is a request's body.
@@ -265,6 +295,18 @@ func (c closing) Close() error {
 	case c.closed <- true:
 	default:
 	}
+	return c.ReadCloser.Close()
+}
+
+// closedOnce tells when it is closed for the first time.
+type closedOnce struct {
+	io.ReadCloser
+	once   sync.Once
+	closed chan bool
+}
+
+func (c *closedOnce) Close() error {
+	c.once.Do(func() { c.closed <- true })
 	return c.ReadCloser.Close()
 }
 

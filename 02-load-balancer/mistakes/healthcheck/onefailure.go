@@ -5,7 +5,7 @@
 // have to carry their load.
 //
 //workshop:caught-by TestObserve/goes_down_after_fall_failures_in_a_row
-//workshop:says got UdDD
+//workshop:says got UdDDD
 //workshop:says one lost packet must not take a backend out
 package healthcheck
 

@@ -25,6 +25,14 @@ func (t *Transport) try(req *http.Request) (*http.Response, error) {
 		if b == nil {
 			return nil, err
 		}
+		if len(tried) > 0 && req.GetBody != nil {
+			body, failure := req.GetBody()
+			if failure != nil {
+				return nil, errors.Join(err, failure)
+			}
+			req = req.WithContext(req.Context())
+			req.Body = body
+		}
 		tried = append(tried, b)
 		out, sent := attempt(req)
 		resp, failure := t.send(out, b)
@@ -36,14 +44,6 @@ func (t *Transport) try(req *http.Request) (*http.Response, error) {
 			req.Context().Err() != nil ||
 			!May(req, sent()) {
 			return nil, err
-		}
-		if req.GetBody != nil {
-			body, failure := req.GetBody()
-			if failure != nil {
-				return nil, errors.Join(err, failure)
-			}
-			req = req.WithContext(req.Context())
-			req.Body = body
 		}
 	}
 }

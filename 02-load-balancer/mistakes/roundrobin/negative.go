@@ -4,7 +4,7 @@
 // in Go -5 % 3 is -2, which is no place in a pool.
 //
 //workshop:caught-by TestPick/goes_on_evenly_where_the_counter_ends
-//workshop:says index out of range
+//workshop:says An index was negative
 package roundrobin
 
 import "clicktocode.example/02-load-balancer/balancer"

@@ -173,26 +173,27 @@ func TestCount(t *testing.T) {
 	t.Run("counts_from_before_the_request_is_sent", func(t *testing.T) {
 		b := backends(t, "a")[0]
 		var during int64
-		resp := get(t, b, func(*http.Request) (*http.Response, error) {
+		get(t, b, func(*http.Request) (*http.Response, error) {
 			during = b.Active()
 			return answer("soup"), nil
-		})
+		}).Body.Close()
 		require.EqualValues(t, 1, during, "a request was passed on to next: from Begin, called before, it must count")
-		resp.Body.Close()
-		assert.Zero(t, b.Active(), "the answer came, and its body was closed: the request is over")
 	})
 
 	t.Run("counts_until_the_body_was_read_to_its_end", func(t *testing.T) {
 		b := backends(t, "a")[0]
 		resp := get(t, b, func(*http.Request) (*http.Response, error) { return answer("soup"), nil })
-		require.EqualValues(t, 1, b.Active(), "next returned: the answer's header has come, and its body is still on its way. The request is not over, and must count")
+		answered := b.Active()
 		text, err := io.ReadAll(resp.Body)
 		require.NoError(t, err)
 		assert.Equal(t, "soup", string(text), "the body, passed on")
 		assert.Equal(t, http.StatusTeapot, resp.StatusCode, "the status, passed on")
-		require.Zero(t, b.Active(), "the body was read to its end: the request is over")
+		read := b.Active()
+		require.False(t, answered == 0 && read < 0, "a request was sent and its answer read, and the backend's count is %d, below zero: End was called twice, by RoundTrip when it returned (a deferred function runs on every way out), and by what watch was given when the body was over. Once an answer has come, End is for watch alone to call", read)
+		require.EqualValues(t, 1, answered, "next returned: the answer's header has come, and its body is still on its way. The request is not over, and must count")
+		require.Zero(t, read, "the body was read to its end: the request is over")
 		resp.Body.Close()
-		assert.Zero(t, b.Active(), "the body was read to its end, and then closed: that is one End, not two")
+		assert.Zero(t, b.Active(), "the body was read to its end, which was one End, and then closed, which is no further one")
 	})
 
 	t.Run("counts_until_the_body_is_closed_unread", func(t *testing.T) {
@@ -202,7 +203,7 @@ func TestCount(t *testing.T) {
 		resp.Body.Close()
 		require.Zero(t, b.Active(), "the body was closed, unread: the request is over")
 		resp.Body.Close()
-		assert.Zero(t, b.Active(), "the body was closed twice: that is one End, not two")
+		assert.Zero(t, b.Active(), "the body was closed, which was one End, and closed again, which is no further one")
 	})
 
 	t.Run("counts_down_on_an_error", func(t *testing.T) {
@@ -218,6 +219,7 @@ func TestCount(t *testing.T) {
 			require.ErrorIs(t, err, broken, "the error is next's")
 			require.Nil(t, resp, "next failed, so there is no answer")
 		}
+		require.False(t, b.Active() < 0, "3 requests failed, one after the other, and the backend's count is %d, below zero: End was called twice for each, by a deferred function and by the lines behind next's error", b.Active())
 		require.EqualValues(t, 1, during, "each of 3 requests failed before the next one was sent: while one is sent, there is this one. Those that failed are over, and must not count on: a backend that looks busy for ever gets no work any more")
 		assert.Zero(t, b.Active(), "3 requests failed: they are over")
 	})
@@ -259,6 +261,7 @@ func TestCount(t *testing.T) {
 			return resp, nil
 		})
 		require.EqualValues(t, 1, during, "while next runs, the request counts")
+		require.False(t, b.Active() < 0, "a request was answered without a body, and the backend's count is %d, below zero: End was called twice, by what watch was given, which is at once where there is no body, and by RoundTrip", b.Active())
 		assert.Zero(t, b.Active(), "the answer has no body (http.NoBody), so there is nothing to wait for: watch calls back at once")
 	})
 

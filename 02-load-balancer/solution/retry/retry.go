@@ -73,11 +73,13 @@ func New(c Config) (*Transport, error) {
 // A failed attempt is the last one when that is the limit of attempts; when the
 // client has left, which is to say that req's context is done; when req must
 // not be sent again, see [May]; when the budget allows no retry; or when Pick
-// has no backend. The error is that of the last attempt then, wrapped. If there
-// was none, because Pick had no backend to begin with, it is balancer.ErrNoBackend.
+// has no backend. The error is, or wraps, that of the last attempt then. If there
+// was none, because Pick had no backend to begin with, it is, or wraps,
+// balancer.ErrNoBackend.
 //
 // As every RoundTripper it closes req.Body, on errors, too, and changes nothing
-// else about req. It may be called by many goroutines at once.
+// else about req. So it does with what GetBody returned: Send closes what it is
+// given. It may be called by many goroutines at once.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := t.try(req)
 	if err != nil && req.Body != nil {
@@ -121,7 +123,8 @@ func (t *Transport) try(req *http.Request) (*http.Response, error) {
 	//workshop:todo Note the request in the budget. Then, again and again: pick a backend, make
 	//workshop:todo an attempt of req (call attempt), send it. Return an answer at once. After an
 	//workshop:todo error ask whether there may be another attempt, the budget last.
-	//workshop:todo If req has a GetBody, the next attempt needs a body of its own from it.
+	//workshop:todo If req has a GetBody, each further attempt needs a body of its own from it,
+	//workshop:todo which only Send closes: make it when there is a backend to send it to.
 	t.budget.Request() // once a request: if retries counted, they would earn more of their kind
 	err := balancer.ErrNoBackend
 	var tried []*balancer.Backend
@@ -129,6 +132,14 @@ func (t *Transport) try(req *http.Request) (*http.Response, error) {
 		b := t.pick(req, tried)
 		if b == nil {
 			return nil, err
+		}
+		if len(tried) > 0 && req.GetBody != nil {
+			body, failure := req.GetBody() // not before there is a backend: Send alone will close it
+			if failure != nil {
+				return nil, errors.Join(err, failure)
+			}
+			req = req.WithContext(req.Context()) // a copy: the request is its caller's
+			req.Body = body
 		}
 		tried = append(tried, b)
 		out, sent := attempt(req)
@@ -142,14 +153,6 @@ func (t *Transport) try(req *http.Request) (*http.Response, error) {
 			!May(req, sent()) ||
 			!t.budget.Retry() { // last, because a yes is paid for
 			return nil, err
-		}
-		if req.GetBody != nil {
-			body, failure := req.GetBody()
-			if failure != nil {
-				return nil, errors.Join(err, failure)
-			}
-			req = req.WithContext(req.Context()) // a copy: the request is its caller's
-			req.Body = body
 		}
 	}
 	//workshop:end

@@ -235,8 +235,21 @@ func picks(t *testing.T, r *roundrobin.RoundRobin, pool []*balancer.Backend, n i
 		return ""
 	})
 	got := strings.Join(all, " ")
-	require.NotContains(t, got, "panic", "a pool of %d, called %d times: Pick must never panic, or the request dies with it. For an empty pool, x %% len(pool) divides by zero", len(pool), n)
+	require.NotContains(t, got, "panic", "a pool of %d, called %d times: Pick must never panic, or the request dies with it. %s", len(pool), n, cause(got))
 	return got
+}
+
+// cause explains the panic that got tells of.
+func cause(got string) string {
+	switch {
+	case strings.Contains(got, "divide by zero"):
+		return "x % n divides by zero where n is the length of a pool, or of a list of those available, and there are none"
+	case strings.Contains(got, "out of range [-"):
+		return "An index was negative: as an int, a uint64 of the upper half is, and in Go -5 % 3 is -2. Take the remainder as a uint64"
+	case strings.Contains(got, "out of range"):
+		return "An index was past the end of the pool, which may be smaller than at the last call, or empty: take the remainder by len(pool) last"
+	}
+	return ""
 }
 
 // within fails unless f returns soon, and "".

@@ -1,11 +1,11 @@
 //go:build ignore
 
-// It tells Pick only which backend failed last, so that the third attempt may go
-// to the first backend again. Two dead backends among many are then enough to
-// use up all attempts.
+// It asks whether anything was sent before it sends. By then nothing was, so the
+// answer is always no, and whatever failed is sent again: an order that was taken,
+// and whose answer got lost, is cooked twice.
 //
-//workshop:caught-by TestRoundTrip/asks_none_twice_while_there_is_another
-//workshop:says backends a, b and c fail, d is there
+//workshop:caught-by TestRoundTrip/repeats_no_POST_that_was_sent
+//workshop:says Call sent when Send has returned
 package retry
 
 import (
@@ -21,12 +21,21 @@ func (t *Transport) try(req *http.Request) (*http.Response, error) {
 	err := balancer.ErrNoBackend
 	var tried []*balancer.Backend
 	for {
-		b := t.pick(req, tried[max(0, len(tried)-1):])
+		b := t.pick(req, tried)
 		if b == nil {
 			return nil, err
 		}
+		if len(tried) > 0 && req.GetBody != nil {
+			body, failure := req.GetBody()
+			if failure != nil {
+				return nil, errors.Join(err, failure)
+			}
+			req = req.WithContext(req.Context())
+			req.Body = body
+		}
 		tried = append(tried, b)
 		out, sent := attempt(req)
+		again := May(req, sent())
 		resp, failure := t.send(out, b)
 		if failure == nil {
 			return resp, nil
@@ -34,17 +43,9 @@ func (t *Transport) try(req *http.Request) (*http.Response, error) {
 		err = fmt.Errorf("retry: attempt %d, at %s: %w", len(tried), b.Name(), failure)
 		if len(tried) >= t.attempts ||
 			req.Context().Err() != nil ||
-			!May(req, sent()) ||
+			!again ||
 			!t.budget.Retry() {
 			return nil, err
-		}
-		if req.GetBody != nil {
-			body, failure := req.GetBody()
-			if failure != nil {
-				return nil, errors.Join(err, failure)
-			}
-			req = req.WithContext(req.Context())
-			req.Body = body
 		}
 	}
 }

@@ -1,0 +1,54 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"clicktocode.example/01-dns-tcp-tls/solution/graceful"
+	"clicktocode.example/01-dns-tcp-tls/stage"
+	"clicktocode.example/02-load-balancer/balancer"
+	"clicktocode.example/02-load-balancer/layer4"
+	"clicktocode.example/02-load-balancer/loadbalancer"
+	"clicktocode.example/02-load-balancer/solution/hashring"
+)
+
+// Bounds on the door as a whole.
+const (
+	maxConns    = 2000
+	connectTime = 10 * time.Second // to an edge
+)
+
+// serveLayer4 carries connections from addr to the edges. A customer comes to the
+// same edge each time, as long as it is not too busy, and so to the same cache.
+func serveLayer4(ctx context.Context, s *stage.Stage, addr string, edges []string) error {
+	backends, err := loadbalancer.Backends(edges...)
+	if err != nil {
+		return err
+	}
+	pool, err := balancer.NewPool(backends...)
+	if err != nil {
+		return err
+	}
+	picker, err := hashring.New(1.25)
+	if err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.Name, err)
+	}
+	defer ln.Close()
+	return layer4.Run(ctx, layer4.Config{
+		Pool: pool, Picker: picker, ProxyHeader: true, Log: s.Log,
+		OnJoin: func(client net.Addr, b *balancer.Backend) {
+			s.Request(fmt.Sprintf("%v → %s", client, b.Name()), 0, nil)
+		},
+		OnChange: func(what string) { s.Request(what, 0, nil) },
+	}, func(handle func(context.Context, net.Conn)) error {
+		server := graceful.New(handle)
+		s.Ready(ln.Addr().String())
+		return s.Until(ctx, func() error { return server.Serve(ln, maxConns, connectTime) }, server.Shutdown)
+	})
+}

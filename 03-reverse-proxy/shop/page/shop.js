@@ -1,0 +1,80 @@
+// The shop's page: fetches the menu, and orders what is clicked.
+"use strict";
+
+const note = document.getElementById("note");
+
+function say(text, fault = false) {
+  note.textContent = text;
+  note.classList.toggle("fault", fault);
+}
+
+// Amounts are in the currency's smallest unit: 1250 of EUR are 12.50 €.
+function price({ amount, currency }) {
+  const format = new Intl.NumberFormat("en", { style: "currency", currency });
+  return format.format(amount / 10 ** format.resolvedOptions().maximumFractionDigits);
+}
+
+// Who orders, as a token says: null until the shop asks for one. It is lost with the
+// page, and no other page can read it.
+let token = null;
+
+// ask returns the answer's JSON, and throws what to tell the customer otherwise. A
+// shop that answers 401 wants to know who asks: then a guest's token is fetched
+// first. Where a shop has a login, it would stand here.
+async function ask(url, options = {}, again = true) {
+  const headers = token === null ? options.headers : { ...options.headers, Authorization: `Bearer ${token}` };
+  const answer = await fetch(url, { ...options, headers, signal: AbortSignal.timeout(10_000) });
+  if (answer.status === 401 && again) {
+    token = null; // one that has expired would be refused there, too
+    ({ token } = await ask("/session", { method: "POST" }, false));
+    return ask(url, options, false);
+  }
+  const json = (answer.headers.get("Content-Type") ?? "").includes("json") ? await answer.json() : {};
+  if (!answer.ok) throw new Error(json.detail ?? json.title ?? `the shop answers ${answer.status}`);
+  return json;
+}
+
+// order sends one dish. A key makes it one order, however often it is sent: if
+// an answer is lost on its way, the same key asks for the same order.
+async function order(dish, button) {
+  button.dataset.key ??= crypto.randomUUID();
+  button.disabled = true;
+  say(`Ordering: ${dish.name}.`);
+  try {
+    const placed = await ask("/orders", {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "Idempotency-Key": button.dataset.key },
+      body: JSON.stringify({ lines: [{ dish: dish.id, quantity: 1 }] }),
+    });
+    delete button.dataset.key;
+    say(`Order ${placed.id}: ${dish.name}, ${price(placed.total)}. The kitchen is at it.`);
+  } catch (fault) {
+    say(`${dish.name} was not confirmed: ${fault.message}. Try again: it will be ordered once.`, true);
+  } finally {
+    button.disabled = false;
+  }
+}
+
+async function show() {
+  const menu = document.getElementById("menu");
+  const blank = document.getElementById("dish");
+  try {
+    const { dishes } = await ask("/menu");
+    menu.replaceChildren(...dishes.map((dish) => {
+      const row = blank.content.cloneNode(true);
+      row.querySelector(".name").textContent = dish.name;
+      row.querySelector(".price").textContent = price(dish.price);
+      const button = row.querySelector("button");
+      button.setAttribute("aria-label", `Buy now: ${dish.name}`);
+      button.addEventListener("click", () => order(dish, button));
+      return row;
+    }));
+    say(dishes.length ? "What will it be?" : "The kitchen is closed.");
+  } catch (fault) {
+    say(`The menu did not come: ${fault.message}. Reload to try again.`, true);
+  } finally {
+    menu.removeAttribute("aria-busy");
+  }
+}
+
+show();

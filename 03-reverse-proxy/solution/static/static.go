@@ -1,0 +1,116 @@
+// Package static serves the files of a site as a content delivery network does:
+// what never changes is kept by browsers for a year, without a question, and what
+// may change is asked for each time, in a few bytes.
+//
+// A browser should not fetch twice what it has. But if it keeps a style sheet for
+// a year, it does not notice that there is a new one. The way out is a name that
+// changes with the content: app.css is served as /assets/app.1f2e3d4c.css, where
+// 1f2e3d4c is its fingerprint, and the page, which is asked for each time, tells
+// the current name. In the story, the printed menus lie out for all to take, each
+// edition with its number, and the board at the door says which one holds today.
+//
+// Everything is read, compressed and hashed once, in New; a request only picks. So
+// it is for what fits into memory. Left out: files that refer to others, except by
+// the page (a style sheet cannot name a picture by its fingerprint); files under a
+// fixed name, such as robots.txt; and the files of the previous edition, for which
+// a page that was loaded before still asks. Those are a matter of how a site is
+// rolled out: publish both for a while.
+//
+// Source: RFC 8246 (immutable); RFC 9110 §8.8.3 (ETag), §13 (conditional requests),
+// §14 (ranges); RFC 9111 §5.2.2.4 (no-cache).
+package static
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"path"
+	"strings"
+
+	"clicktocode.example/03-reverse-proxy/solution/acceptencoding"
+)
+
+// fingerprinted is the name under which a file is served that has this name and
+// this content: between name and extension there are the first 8 hexadecimal
+// digits of the content's SHA-256. "img/logo.svg" becomes "img/logo.1f2e3d4c.svg",
+// and "LICENSE" becomes "LICENSE.1f2e3d4c". Other content has another name, and the
+// same content has the same name on every edge, whenever it was started.
+func fingerprinted(name string, content []byte) string {
+	//workshop:begin return name
+	//workshop:todo path.Ext, strings.TrimSuffix, sha256.Sum256 and hex.EncodeToString do the work.
+	sum := sha256.Sum256(content)
+	ext := path.Ext(name)
+	return strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(sum[:4]) + ext
+	//workshop:end
+}
+
+// tag is the strong entity tag of these bytes, with its quotes: other bytes have
+// another one (RFC 9110 §8.8.3), and the same bytes have the same one on every edge.
+func tag(content []byte) string {
+	//workshop:begin return ""
+	//workshop:todo A hash of the content in double quotes.
+	// By the time of the last change, each edge would have its own, and whoever is
+	// sent to another one would fetch everything again.
+	sum := sha256.Sum256(content)
+	return `"` + hex.EncodeToString(sum[:16]) + `"`
+	//workshop:end
+}
+
+// file is what there is under one URL. It does not change.
+type file struct {
+	contentType string
+	// immutable tells that the URL has the fingerprint in it: never will there be
+	// anything else under it. The page has a name that stays, and is not immutable.
+	immutable bool
+	// variants are the content in each coding in which it is shorter, the shortest
+	// first, and last the content as it is. There is always that one.
+	variants []variant
+}
+
+// variant is content in one coding, as it is sent.
+type variant struct {
+	coding  string // acceptencoding.Identity for the content as it is
+	content []byte
+	tag     string // of these bytes; see tag
+}
+
+// serve answers a GET or a HEAD. Content-Type is set already.
+//
+// It sends the variant whose coding r's Accept-Encoding likes best, among equals
+// the first one, by way of send, which answers 304, 206 and so on by the header
+// that it finds: Cache-Control, ETag, Content-Encoding for a variant that is in a
+// coding, and Vary wherever there is more than one.
+//
+// What is immutable may be kept by everybody for a year (31,536,000 s), and is not
+// asked for again even on a reload (RFC 8246). Everything else is "no-cache": it
+// may be kept, and must be asked for each time (RFC 9111 §5.2.2.4).
+func (f *file) serve(w http.ResponseWriter, r *http.Request) {
+	//workshop:begin
+	//workshop:todo Which variant? List the codings of f.variants, and let acceptencoding.Choose
+	//workshop:todo choose one; where it finds none acceptable, it says Identity, which is always
+	//workshop:todo there. Set the header fields, then send.
+	offers := make([]string, len(f.variants))
+	for i, v := range f.variants {
+		offers[i] = v.coding
+	}
+	chosen, _ := acceptencoding.Choose(r.Header["Accept-Encoding"], offers)
+	h := w.Header()
+	h.Set("Cache-Control", "no-cache")
+	if f.immutable { // on the page, it would show today's menu until next year
+		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	if len(f.variants) > 1 {
+		h.Set("Vary", "Accept-Encoding")
+	}
+	for _, v := range f.variants {
+		if v.coding == chosen {
+			if chosen != acceptencoding.Identity {
+				h.Set("Content-Encoding", chosen)
+			}
+			h.Set("Etag", v.tag)
+			send(w, r, v.content)
+			return
+		}
+	}
+	//workshop:end
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -77,7 +78,9 @@ func TestChaptersKeepTheContract(t *testing.T) {
 			require.NoError(t, json.Unmarshal([]byte(twice[1]), &reused))
 			assert.True(t, reused.Reused)
 			assert.Equal(t, []string{"wait", "body"}, phases(reused), "a reused connection needs no look-up and no handshake")
-			up.prints("GET / → 200", 4)
+			url, err := url.Parse(p.URL)
+			require.NoError(t, err)
+			up.prints("GET "+url.Path+" → 200", 4)
 			require.NoError(t, up.cmd.Process.Signal(os.Interrupt))
 			require.NoError(t, up.ends())
 			assert.NotContains(t, up.out.String(), "died")

@@ -19,9 +19,9 @@ import (
 // Deadlines of a stack.
 const (
 	readyWithin   = 30 * time.Second
-	stopWithin    = 10 * time.Second       // to let running requests finish
-	restartAfter  = 200 * time.Millisecond // doubled with each death in a row
-	restartAtMost = 5 * time.Second
+	stopWithin    = 10 * time.Second // to let running requests finish
+	restartAfter  = 2 * time.Second  // long enough to see that it is missing; doubled with each death in a row
+	restartAtMost = 10 * time.Second
 	steadyAfter   = 10 * time.Second // a role that lived as long counts from the start again
 )
 

@@ -39,6 +39,22 @@ type Picker interface {
 	Pick(pool []*Backend, key string) *Backend
 }
 
+// PickUntried asks p for one of pool that is not in tried, nil when there is none.
+// It asks over all of pool first: a picker that takes turns goes on to the next
+// backend then. Over the smaller pool its turn would come back to the one that
+// failed, whose neighbour would get all that is tried again.
+func PickUntried(p Picker, pool, tried []*Backend, key string) *Backend {
+	for range tried {
+		if b := p.Pick(pool, key); b == nil || !slices.Contains(tried, b) {
+			return b
+		}
+	}
+	if len(tried) > 0 {
+		pool = slices.DeleteFunc(slices.Clone(pool), func(b *Backend) bool { return slices.Contains(tried, b) })
+	}
+	return p.Pick(pool, key)
+}
+
 // Backend is one server that requests may be sent to. All methods may be
 // called by many goroutines at once. Make one with NewBackend.
 type Backend struct {

@@ -249,31 +249,18 @@ func (h *Handler) pick(r *http.Request, tried []*balancer.Backend) *balancer.Bac
 	if h.panics(trip.pool) && len(tried) == 0 {
 		return anyOf(trip.pool, nil)
 	}
-	if b := h.choose(trip.pool, tried, trip.key); b != nil {
+	if b := balancer.PickUntried(h.c.Picker, trip.pool, tried, trip.key); b != nil {
 		return b
 	}
 	if h.c.Outlier != nil && h.c.Outlier.Review() {
-		if b := h.choose(trip.pool, tried, trip.key); b != nil {
+		if b := balancer.PickUntried(h.c.Picker, trip.pool, tried, trip.key); b != nil {
 			return b
 		}
 	}
 	if trip.pool = h.c.Pool.Backends(); h.panics(trip.pool) {
 		return anyOf(trip.pool, tried) // a retry goes here last: what is available is the better guess for it
 	}
-	return h.choose(trip.pool, tried, trip.key) // all may have been replaced since the request came
-}
-
-// choose asks the picker for one of pool that is not in tried. It is asked over
-// all of pool first: one that takes turns goes on to the next backend then, and
-// over the smaller pool its turn would come back to the one that failed, whose
-// neighbour would get all that is retried.
-func (h *Handler) choose(pool, tried []*balancer.Backend, key string) *balancer.Backend {
-	for range tried {
-		if b := h.c.Picker.Pick(pool, key); b == nil || !slices.Contains(tried, b) {
-			return b
-		}
-	}
-	return h.c.Picker.Pick(without(pool, tried), key)
+	return balancer.PickUntried(h.c.Picker, trip.pool, tried, trip.key) // all may have been replaced since the request came
 }
 
 // panics reports whether too few of pool are available to be relied on.
@@ -306,14 +293,6 @@ func anyOf(pool, tried []*balancer.Backend) (b *balancer.Backend) {
 		}
 	}
 	return b
-}
-
-// without is pool without those in tried.
-func without(pool, tried []*balancer.Backend) []*balancer.Backend {
-	if len(tried) == 0 {
-		return pool
-	}
-	return slices.DeleteFunc(slices.Clone(pool), func(b *balancer.Backend) bool { return slices.Contains(tried, b) })
 }
 
 // send makes one attempt, at b.

@@ -182,25 +182,15 @@ func (p *proxy) connect(ctx context.Context, client net.Conn) (*balancer.Backend
 	return nil, nil
 }
 
-// pick chooses one that is not in tried, as dispatch does: over all of the pool
-// first, so that one that takes turns goes on to the next, and over the others
-// where that leads back to tried.
+// pick chooses one that is not in tried, nil when there is none.
 func (p *proxy) pick(key string, tried []*balancer.Backend) *balancer.Backend {
 	pool := p.c.Pool.Backends()
-	for range tried {
-		if b := p.c.Picker.Pick(pool, key); b == nil || !slices.Contains(tried, b) {
-			return b
-		}
-	}
-	if len(tried) > 0 {
-		pool = slices.DeleteFunc(slices.Clone(pool), func(b *balancer.Backend) bool { return slices.Contains(tried, b) })
-	}
-	if b := p.c.Picker.Pick(pool, key); b != nil {
+	if b := balancer.PickUntried(p.c.Picker, pool, tried, key); b != nil {
 		return b
 	}
 	// By the last check nobody is up. It may be a second old, and a dial costs nothing.
 	for _, b := range pool {
-		if b.State() == "down" {
+		if b.State() == "down" && !slices.Contains(tried, b) {
 			return b
 		}
 	}

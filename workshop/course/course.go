@@ -154,11 +154,16 @@ func (c *Course) Exercise(name string) (*Exercise, error) {
 }
 
 // Chapter finds one by its folder's name, its number ("2", "02") or another
-// beginning of the name; the last chapter when name is empty.
+// beginning of the name; when name is empty, the last chapter that has a stack.
 func (c *Course) Chapter(name string) (*Chapter, error) {
 	name = strings.TrimSuffix(filepath.ToSlash(name), "/")
 	if name == "" {
-		return c.Chapters[len(c.Chapters)-1], nil
+		for _, ch := range slices.Backward(c.Chapters) {
+			if _, err := os.Stat(filepath.Join(ch.Dir, "main.go")); err == nil {
+				return ch, nil
+			}
+		}
+		return nil, errors.New("no chapter has a stack: a main.go is missing")
 	}
 	padded := name
 	if len(name) == 1 {

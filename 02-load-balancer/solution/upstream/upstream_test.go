@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -348,10 +349,23 @@ func meeting(t *testing.T, n int) (*backend, func(*testing.T, *http.Transport, *
 	})
 	return b, func(t *testing.T, tr *http.Transport, b *backend) {
 		t.Helper()
-		errs := make(chan error, n)
+		errs, kept := make(chan error, n), make(chan error, n)
+		// An answer that is read to its end says nothing of its connection yet: that
+		// is put away by a goroutine of the transport's, a moment later.
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{PutIdleConn: func(err error) { kept <- err }})
+		defer func() {
+			late := time.After(500 * time.Millisecond) // one that keeps none need not say so
+			for range n {
+				select {
+				case <-kept:
+				case <-late:
+					return
+				}
+			}
+		}()
 		for range n {
 			go func() {
-				_, _, err := fetch(t.Context(), tr, b.URL)
+				_, _, err := fetch(ctx, tr, b.URL)
 				errs <- err
 			}()
 		}

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 // TestRun is a whole run, as short as can be: it says nothing about speed, and
 // that each contender works in each mode.
 func TestRun(t *testing.T) {
-	o := options{rounds: 1, duration: 50 * time.Millisecond, conns: 4, warm: 50 * time.Millisecond}
+	o := options{rounds: 1, duration: 200 * time.Millisecond, conns: 4, warm: 50 * time.Millisecond}
 	require.NoError(t, o.parse("", strings.Join(modeNames(), ","), nil))
 	var said bytes.Buffer
 	results, err := run(t.Context(), o, &said)
@@ -54,7 +54,7 @@ func TestRun(t *testing.T) {
 
 func TestProfile(t *testing.T) {
 	file := t.TempDir() + "/cpu.out"
-	o := options{rounds: 1, duration: 50 * time.Millisecond, conns: 4, warm: 10 * time.Millisecond, profile: file}
+	o := options{rounds: 1, duration: 200 * time.Millisecond, conns: 4, warm: 10 * time.Millisecond, profile: file}
 	require.NoError(t, o.parse("ours", string(plain), nil))
 	_, err := run(t.Context(), o, io.Discard)
 	require.NoError(t, err)
@@ -78,7 +78,7 @@ func TestOptions(t *testing.T) {
 
 // TestLoad has the client meet servers that do what they should not.
 func TestLoad(t *testing.T) {
-	o := options{duration: 30 * time.Millisecond, conns: 2, warm: time.Millisecond}
+	o := options{duration: 150 * time.Millisecond, conns: 2, warm: time.Millisecond}
 	request := request{text: []byte("GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n")}
 	ask := func(t *testing.T, h http.HandlerFunc) (sample, error) {
 		server := httptest.NewServer(h)

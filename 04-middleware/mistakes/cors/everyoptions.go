@@ -1,0 +1,44 @@
+//go:build ignore
+
+// It takes each OPTIONS with an Origin for a preflight. OPTIONS is a method of
+// its own, which asks what a resource can do; a preflight is known by Access-
+// Control-Request-Method.
+//
+//workshop:caught-by TestPreflight/is_none_without_a_requested_method
+//workshop:says these two are no preflights
+package cors
+
+import (
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"clicktocode.example/04-middleware/problem"
+)
+
+func (p *policy) handle(c *gin.Context) {
+	r, h := c.Request, c.Writer.Header()
+	h.Add("Vary", "Origin")
+	if r.Method == http.MethodOptions {
+		h.Add("Vary", "Access-Control-Request-Method, Access-Control-Request-Headers")
+	}
+	origins, methods := r.Header["Origin"], r.Header["Access-Control-Request-Method"]
+	preflight := r.Method == http.MethodOptions && len(origins) > 0
+	allowed := len(origins) == 1 && p.allows(origins[0])
+	if preflight && !(allowed && (len(methods) == 0 || p.method(methods)) && p.fields(r.Header["Access-Control-Request-Headers"])) {
+		problem.Abort(c, problem.Details{Status: http.StatusForbidden})
+		return
+	}
+	if allowed {
+		h.Set("Access-Control-Allow-Origin", p.allowOrigin(origins[0]))
+		set(h, "Access-Control-Allow-Credentials", p.credentials)
+	}
+	if preflight {
+		set(h, "Access-Control-Allow-Methods", p.allowMethods)
+		set(h, "Access-Control-Allow-Headers", p.allowHeaders)
+		set(h, "Access-Control-Max-Age", p.maxAge)
+		c.AbortWithStatus(http.StatusNoContent)
+	} else if allowed {
+		set(h, "Access-Control-Expose-Headers", p.exposeHeaders)
+	}
+}

@@ -1,0 +1,45 @@
+//go:build ignore
+
+// It names all allowed origins in the answer. Access-Control-Allow-Origin holds
+// one origin, or a star: a browser compares it as a whole with the origin that
+// asked, and a list is equal to none.
+//
+//workshop:caught-by TestRequest/names_the_origin_that_asks
+//workshop:says takes neither a list
+package cors
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"clicktocode.example/04-middleware/problem"
+)
+
+func (p *policy) handle(c *gin.Context) {
+	r, h := c.Request, c.Writer.Header()
+	h.Add("Vary", "Origin")
+	if r.Method == http.MethodOptions {
+		h.Add("Vary", "Access-Control-Request-Method, Access-Control-Request-Headers")
+	}
+	origins, methods := r.Header["Origin"], r.Header["Access-Control-Request-Method"]
+	preflight := r.Method == http.MethodOptions && len(origins) > 0 && len(methods) > 0
+	allowed := len(origins) == 1 && p.allows(origins[0])
+	if preflight && !(allowed && p.method(methods) && p.fields(r.Header["Access-Control-Request-Headers"])) {
+		problem.Abort(c, problem.Details{Status: http.StatusForbidden})
+		return
+	}
+	if allowed {
+		h.Set("Access-Control-Allow-Origin", strings.Join(p.origins, ", "))
+		set(h, "Access-Control-Allow-Credentials", p.credentials)
+	}
+	if preflight {
+		set(h, "Access-Control-Allow-Methods", p.allowMethods)
+		set(h, "Access-Control-Allow-Headers", p.allowHeaders)
+		set(h, "Access-Control-Max-Age", p.maxAge)
+		c.AbortWithStatus(http.StatusNoContent)
+	} else if allowed {
+		set(h, "Access-Control-Expose-Headers", p.exposeHeaders)
+	}
+}

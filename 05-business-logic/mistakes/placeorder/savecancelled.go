@@ -1,0 +1,53 @@
+//go:build ignore
+
+// It saves with the caller's context. A customer who closes the page while the
+// charge is under way takes that context along: the money may be gone, and the
+// order that would tell is not kept.
+//
+//workshop:caught-by TestClientLeft/when_it_was_charged_the_order_is_kept
+//workshop:says outlives the client
+package placeorder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"clicktocode.example/05-business-logic/order"
+)
+
+func Place(ctx context.Context, p order.Ports, price Pricer, r order.Request) (order.Order, error) {
+	if o, err := existing(ctx, p, r); !errors.Is(err, order.ErrNotFound) {
+		return o, err
+	}
+	menu, err := p.Menu.Dishes(ctx)
+	if err != nil {
+		return order.Order{}, failed(r, "menu", err)
+	}
+	lines, totals, err := price(r.Items, menu)
+	if err != nil {
+		return order.Order{}, failed(r, "price", err)
+	}
+	o := draft(r, lines, totals)
+	if err := p.Stock.Reserve(ctx, o.ID, r.Items); err != nil {
+		return order.Order{}, undo(ctx, p, o, failed(r, "reserve", err))
+	}
+	o.Payment, err = p.Payments.Charge(ctx, o.Charge())
+	var lost error
+	if nothingCollected(err) {
+		return order.Order{}, undo(ctx, p, o, failed(r, "charge", err))
+	} else if err != nil {
+		o.State, o.Payment = order.Pending, ""
+		lost = failed(r, "charge", fmt.Errorf("%w: %w", order.ErrUnknown, err))
+	}
+	err = p.Orders.Create(ctx, o)
+	switch {
+	case err == nil:
+		return o, nil
+	case errors.Is(err, order.ErrExists):
+		return existing(ctx, p, r)
+	case errors.Is(err, order.ErrUnknown), lost != nil:
+		return order.Order{}, errors.Join(failed(r, "save", err), lost)
+	}
+	return order.Order{}, undo(ctx, p, o, failed(r, "save", err))
+}

@@ -294,7 +294,7 @@ func TestRequest(t *testing.T) {
 		rec := httptest.NewRecorder()
 		s.ServeHTTP(rec, httptest.NewRequest("POST", s.Path("app.css"), nil))
 		require.Equal(t, http.StatusMethodNotAllowed, rec.Code, "POST")
-		require.Equal(t, "GET, HEAD", rec.Header().Get("Allow"), "a 405 says which methods there are (RFC 9110 §15.5.6)")
+		require.Equal(t, "GET, HEAD", rec.Result().Header.Get("Allow"), "a 405 says which methods there are (RFC 9110 §15.5.6)")
 	})
 
 	t.Run("and_gets_a_type_that_is_not_guessed", func(t *testing.T) {

@@ -116,7 +116,7 @@ func TestHandler(t *testing.T) {
 	t.Run("asks_for_a_token_without_an_error_code", func(t *testing.T) {
 		d := open(t, nil)
 		for _, fields := range [][]string{nil, {"Basic YWRhOnNlY3JldA=="}} {
-			assert.Equal(t, authenticate.NoToken, d.get(fields...).Header().Get("WWW-Authenticate"), "the field WWW-Authenticate for the fields Authorization %q: no token was sent. Such an answer says which scheme is wanted, and has no error code, since nothing was wrong (RFC 6750 §3): NoToken", fields)
+			assert.Equal(t, authenticate.NoToken, d.get(fields...).Result().Header.Get("WWW-Authenticate"), "the field WWW-Authenticate for the fields Authorization %q: no token was sent. Such an answer says which scheme is wanted, and has no error code, since nothing was wrong (RFC 6750 §3): NoToken. What is set once the answer is written is not sent", fields)
 		}
 	})
 
@@ -148,7 +148,7 @@ func TestHandler(t *testing.T) {
 	t.Run("says_that_the_token_was_bad", func(t *testing.T) {
 		d := open(t, nil)
 		for _, row := range bad(d) {
-			assert.Equal(t, authenticate.BadToken, d.get(row.fields...).Header().Get("WWW-Authenticate"), "the field WWW-Authenticate for %s: error=\"invalid_token\" tells the client to get a new one (RFC 6750 §3.1), and nothing else is told: BadToken", row.is)
+			assert.Equal(t, authenticate.BadToken, d.get(row.fields...).Result().Header.Get("WWW-Authenticate"), "the field WWW-Authenticate for %s: error=\"invalid_token\" tells the client to get a new one (RFC 6750 §3.1), and nothing else is told: BadToken", row.is)
 		}
 	})
 
@@ -171,7 +171,7 @@ func TestHandler(t *testing.T) {
 		d := open(t, nil)
 		for _, row := range append(bad(d), attempt{is: "no token at all"}) {
 			answer := d.get(row.fields...)
-			require.Equal(t, problem.ContentType, answer.Header().Get("Content-Type"), "the Content-Type of the answer to %s: a refusal is a problem document (RFC 9457)", row.is)
+			require.Equal(t, problem.ContentType, answer.Result().Header.Get("Content-Type"), "the Content-Type of the answer to %s: a refusal is a problem document (RFC 9457)", row.is)
 			var got problem.Details
 			require.NoError(t, json.Unmarshal(answer.Body.Bytes(), &got), "the answer to %s: %q", row.is, answer.Body)
 			assert.Equal(t, http.StatusUnauthorized, got.Status, "the member status in the answer to %s: %s", row.is, answer.Body)
@@ -416,7 +416,7 @@ func FuzzHandler(f *testing.F) {
 			return
 		}
 		assert.Equal(t, http.StatusUnauthorized, answer.Code, "the status for Authorization: %q", field)
-		assert.Contains(t, answer.Header().Get("WWW-Authenticate"), "Bearer realm=", "the field WWW-Authenticate for Authorization: %q: a 401 must have it (RFC 9110 §15.5.2)", field)
+		assert.Contains(t, answer.Result().Header.Get("WWW-Authenticate"), "Bearer realm=", "the field WWW-Authenticate for Authorization: %q: a 401 must have it (RFC 9110 §15.5.2)", field)
 		assert.Zero(t, d.calls, "the handler behind was called for Authorization: %q", field)
 	})
 }

@@ -55,7 +55,7 @@ func TestLimit(t *testing.T) {
 	t.Run("lets_a_burst_in_and_refuses_the_next", func(t *testing.T) {
 		d := open(t, ratelimit.Config{Rate: 1, Burst: 3})
 		got := d.statuses(t, 5, from("192.0.2.7"))
-		require.Equal(t, "200 200 200 429 429", got, "5 requests of one client at once, and Burst is 3: the bucket holds 3 tokens, and each request takes one. Whoever finds none is refused with 429 Too Many Requests (RFC 6585 §4)")
+		require.Equal(t, "200 200 200 429 429", got, "5 requests of one client at once, and Burst is 3: the bucket holds 3 tokens, and each request takes one. Whoever finds none is refused with 429 Too Many Requests (RFC 6585 §4). If others are refused, look for a method that asks the computer for the time: here only Config.Now counts, and Allow, Delay, Cancel and Tokens each have a brother that takes it (AllowN, DelayFrom, CancelAt, TokensAt)")
 	})
 
 	t.Run("does_not_call_the_handler_for_who_is_refused", func(t *testing.T) {

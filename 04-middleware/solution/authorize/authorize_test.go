@@ -38,12 +38,12 @@ func TestScope(t *testing.T) {
 
 	t.Run("asks_nobody_for_a_token", func(t *testing.T) {
 		answer := scoped(t, "orders:write").post(nil)
-		assert.Equal(t, `Bearer realm="shop.test"`, answer.Header().Get("WWW-Authenticate"), "the field WWW-Authenticate where nobody was authenticated: it says which scheme is wanted, and has no error code, since no token was wrong (RFC 6750 §3)")
+		assert.Equal(t, `Bearer realm="shop.test"`, answer.Result().Header.Get("WWW-Authenticate"), "the field WWW-Authenticate where nobody was authenticated: it says which scheme is wanted, and has no error code, since no token was wrong (RFC 6750 §3)")
 	})
 
 	t.Run("says_which_scope_is_missing", func(t *testing.T) {
 		for _, scope := range []string{"orders:write", "menu:write"} {
-			field := scoped(t, scope).post(may("bob")).Header().Get("WWW-Authenticate")
+			field := scoped(t, scope).post(may("bob")).Result().Header.Get("WWW-Authenticate")
 			const why = "the field WWW-Authenticate of a 403, where %s is needed: the client may ask the issuer for a token with that scope (RFC 6750 §3.1)"
 			require.Regexp(t, `^Bearer `, field, why, scope)
 			require.Contains(t, field, `error="insufficient_scope"`, why, scope)
@@ -100,13 +100,13 @@ func TestOwner(t *testing.T) {
 		isProblem(t, missing, "GET /orders/99, which is not there")
 		const why = "of the answers to ada for bob's order 18, and for order 99, which is not there: who can tell them apart can find out which orders there are"
 		assert.Equal(t, missing.Body.String(), another.Body.String(), "the bodies "+why)
-		assert.Equal(t, missing.Header(), another.Header(), "the headers "+why)
+		assert.Equal(t, missing.Result().Header, another.Result().Header, "the headers "+why)
 	})
 
 	t.Run("answers_401_to_nobody", func(t *testing.T) {
 		answer := owned(t, authorize.Config{}).get("17", nil)
 		require.Equal(t, http.StatusUnauthorized, answer.Code, "the status for GET /orders/17, and nobody was authenticated (request.From is nil): a token would help, and 404 would not tell (RFC 9110 §15.5.2)")
-		assert.Equal(t, `Bearer realm="shop.test"`, answer.Header().Get("WWW-Authenticate"), "the field WWW-Authenticate of a 401 (RFC 6750 §3)")
+		assert.Equal(t, `Bearer realm="shop.test"`, answer.Result().Header.Get("WWW-Authenticate"), "the field WWW-Authenticate of a 401 (RFC 6750 §3)")
 	})
 
 	t.Run("looks_nothing_up_for_nobody", func(t *testing.T) {
@@ -318,7 +318,7 @@ func (h *house) passes(t *testing.T, who *request.Principal, is string) {
 
 func isProblem(t *testing.T, answer *httptest.ResponseRecorder, is string) {
 	t.Helper()
-	require.Equal(t, problem.ContentType, answer.Header().Get("Content-Type"), "the Content-Type of the answer to %s: a refusal is a problem document (RFC 9457)", is)
+	require.Equal(t, problem.ContentType, answer.Result().Header.Get("Content-Type"), "the Content-Type of the answer to %s: a refusal is a problem document (RFC 9457)", is)
 	var got problem.Details
 	require.NoError(t, json.Unmarshal(answer.Body.Bytes(), &got), "the answer to %s: %q", is, answer.Body)
 	assert.Equal(t, answer.Code, got.Status, "the member status in the answer to %s: %s", is, answer.Body)

@@ -76,7 +76,7 @@ func TestPlace(t *testing.T) {
 
 	t.Run("sends_the_order", func(t *testing.T) {
 		got := newShop(t).post(two)
-		require.Contains(t, got.Header().Get("Content-Type"), "application/json", "POST /orders, and Place returned an order: the answer's Content-Type. reply sends an order")
+		require.Contains(t, got.Result().Header.Get("Content-Type"), "application/json", "POST /orders, and Place returned an order: the answer's Content-Type. reply sends an order")
 		assert.JSONEq(t, paidJSON, got.Body.String(), "POST /orders, and Place returned an order: the answer's body. reply sends an order")
 	})
 
@@ -84,7 +84,7 @@ func TestPlace(t *testing.T) {
 		s := newShop(t)
 		got := s.post(two)
 		location := s.located(got)
-		assert.Equal(t, "/orders/17", location, "POST /orders, and Place returned order 17: the path that the field Location %q leads to, for a client that asked for /orders. It must be the path of the order. (\"17\" alone leads to /17: it is looked up beside /orders, not below it, see RFC 3986 §5.2.3)", got.Header().Get("Location"))
+		assert.Equal(t, "/orders/17", location, "POST /orders, and Place returned order 17: the path that the field Location %q leads to, for a client that asked for /orders. It must be the path of the order. (\"17\" alone leads to /17: it is looked up beside /orders, not below it, see RFC 3986 §5.2.3)", got.Result().Header.Get("Location"))
 	})
 
 	t.Run("sends_the_Location_below_its_own_route", func(t *testing.T) {
@@ -92,7 +92,7 @@ func TestPlace(t *testing.T) {
 		s.prefix = "/v2"
 		got := s.post(two)
 		location := s.located(got)
-		assert.Equal(t, "/v2/orders/17", location, "POST /v2/orders, and Place returned order 17: the path that the field Location %q leads to. The routes are registered in a group, under /v2, and only there can the order be found: c.FullPath() is the route that was asked for", got.Header().Get("Location"))
+		assert.Equal(t, "/v2/orders/17", location, "POST /v2/orders, and Place returned order 17: the path that the field Location %q leads to. The routes are registered in a group, under /v2, and only there can the order be found: c.FullPath() is the route that was asked for", got.Result().Header.Get("Location"))
 	})
 
 	t.Run("answers_202_while_the_payment_is_open", func(t *testing.T) {
@@ -107,7 +107,7 @@ func TestPlace(t *testing.T) {
 		s.order.State = order.Pending
 		got := s.post(two)
 		location := s.located(got)
-		assert.Equal(t, "/orders/17", location, "POST /orders, and Place returned order 17 in state pending: the path that the field Location %q leads to. With a 202, it is all that the customer has to find out what became of it (RFC 9110 §15.3.3)", got.Header().Get("Location"))
+		assert.Equal(t, "/orders/17", location, "POST /orders, and Place returned order 17 in state pending: the path that the field Location %q leads to. With a 202, it is all that the customer has to find out what became of it (RFC 9110 §15.3.3)", got.Result().Header.Get("Location"))
 	})
 
 	t.Run("says_by_the_status_that_it_failed", func(t *testing.T) {
@@ -129,7 +129,7 @@ func TestPlace(t *testing.T) {
 		s.err = order.ErrDeclined
 		got := s.post(two)
 		require.NotEmpty(t, got.Body, "POST /orders, and Place returned the error %q: there is no answer. refuse answers an error", s.err)
-		assert.Empty(t, got.Header().Get("Location"), "POST /orders, and Place returned the error %q, and an order beside it that counts for nothing: the field Location. There is no order", s.err)
+		assert.Empty(t, got.Result().Header.Get("Location"), "POST /orders, and Place returned the error %q, and an order beside it that counts for nothing: the field Location. There is no order", s.err)
 	})
 
 	t.Run("sends_one_answer", func(t *testing.T) {
@@ -318,7 +318,7 @@ func TestGiven(t *testing.T) {
 		got := s.get("/orders/17")
 		require.Equal(t, http.StatusOK, got.Code)
 		assert.JSONEq(t, paidJSON, got.Body.String())
-		assert.Equal(t, "no-store", got.Header().Get("Cache-Control"))
+		assert.Equal(t, "no-store", got.Result().Header.Get("Cache-Control"))
 		assert.Equal(t, []string{"get ada 17"}, s.asked)
 	})
 
@@ -446,7 +446,7 @@ func TestGiven(t *testing.T) {
 func TestRefuse(t *testing.T) {
 	t.Run("says_when_to_come_back", func(t *testing.T) {
 		got := newShop(t).fails(order.ErrUnavailable)
-		assert.Equal(t, "5", got.Header().Get("Retry-After"), "the service returned the error %q: the field Retry-After. refuse sets it where the problem's status is 503 (RFC 9110 §10.2.3)", order.ErrUnavailable)
+		assert.Equal(t, "5", got.Result().Header.Get("Retry-After"), "the service returned the error %q: the field Retry-After. refuse sets it where the problem's status is 503 (RFC 9110 §10.2.3)", order.ErrUnavailable)
 	})
 
 	t.Run("takes_a_deadline_that_is_over_for_unknown", func(t *testing.T) {
@@ -602,7 +602,7 @@ func (s *shop) fails(err error) *httptest.ResponseRecorder {
 // located is the path that the answer's Location leads to.
 func (s *shop) located(got *httptest.ResponseRecorder) string {
 	s.t.Helper()
-	location := got.Header().Get("Location")
+	location := got.Result().Header.Get("Location")
 	require.NotEmpty(s.t, location, "POST %s/orders, and Place returned order 17: the field Location. It says where the order is found from now on (RFC 9110 §10.2.2)", s.prefix)
 	asked := &url.URL{Scheme: "https", Host: "shop.test:8443", Path: s.prefix + "/orders"}
 	there, err := asked.Parse(location)
@@ -614,7 +614,7 @@ func (s *shop) located(got *httptest.ResponseRecorder) string {
 // isProblem requires that an answer is a problem document, and returns its members.
 func isProblem(t *testing.T, got *httptest.ResponseRecorder, as string) (members map[string]any) {
 	t.Helper()
-	require.Equal(t, "application/problem+json", got.Header().Get("Content-Type"), "%s: the answer's Content-Type, which is that of a problem document (RFC 9457 §3). The status was %d, and the body %s", as, got.Code, got.Body)
+	require.Equal(t, "application/problem+json", got.Result().Header.Get("Content-Type"), "%s: the answer's Content-Type, which is that of a problem document (RFC 9457 §3). The status was %d, and the body %s", as, got.Code, got.Body)
 	require.NoError(t, json.Unmarshal(got.Body.Bytes(), &members), "%s: the answer's body is no JSON: %s", as, got.Body)
 	require.EqualValues(t, got.Code, members["status"], "%s: the problem's status is the answer's (RFC 9457 §3.1.2)", as)
 	return members

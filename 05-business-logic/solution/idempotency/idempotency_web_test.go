@@ -52,7 +52,7 @@ func TestHandler(t *testing.T) {
 		p.post("ada", "key-1", soup)
 		got := p.post("ada", "key-1", stew)
 		require.Equal(t, http.StatusUnprocessableEntity, got.Code)
-		assert.Equal(t, problem.ContentType, got.Header().Get("Content-Type"))
+		assert.Equal(t, problem.ContentType, got.Result().Header.Get("Content-Type"))
 		assert.Len(t, p.bodies, 1)
 	})
 
@@ -118,8 +118,8 @@ func TestHandler(t *testing.T) {
 		}
 		got := p.post("ada", "key-1", soup)
 		require.Equal(t, http.StatusServiceUnavailable, got.Code)
-		assert.Equal(t, "5", got.Header().Get("Retry-After"))
-		assert.Equal(t, problem.ContentType, got.Header().Get("Content-Type"))
+		assert.Equal(t, "5", got.Result().Header.Get("Retry-After"))
+		assert.Equal(t, problem.ContentType, got.Result().Header.Get("Content-Type"))
 	})
 
 	t.Run("gives_the_writer_back_in_a_panic", func(t *testing.T) {
@@ -159,7 +159,7 @@ func TestHandlerRefuses(t *testing.T) {
 		for _, keys := range [][]string{nil, {""}, {"a b"}, {"a", "b"}} {
 			got := p.do("ada", "/orders", soup, keys...)
 			require.Equal(t, http.StatusBadRequest, got.Code, "%q", keys)
-			require.Equal(t, problem.ContentType, got.Header().Get("Content-Type"))
+			require.Equal(t, problem.ContentType, got.Result().Header.Get("Content-Type"))
 		}
 		assert.Empty(t, p.bodies)
 	})

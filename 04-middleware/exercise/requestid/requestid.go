@@ -4,8 +4,8 @@
 // Whoever stands in front may have named it already: the edge, or a client that
 // keeps a log of its own. A name that everybody uses is worth more than ours,
 // so it is kept, if it is sane. But it is text from a stranger, and goes into
-// logs, answers and searches: what could do harm there is replaced. In the
-// story, the guest's coat gets a ticket at the door, unless it has one.
+// logs, answers and searches: one that could do harm there gives way, whole, to
+// another. In the story, the guest's coat gets a ticket at the door, unless it has one.
 //
 // An ID is a label and no key. Two requests may bear the same one, since a
 // client can send what it likes. So nothing is decided by it: not who asks, not

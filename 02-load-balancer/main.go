@@ -62,7 +62,7 @@ func main() {
 			return err
 		}
 		return loadbalancer.Run(ctx, loadbalancer.Config{
-			Backends: backends, Picker: picker, HealthPath: "/healthz", AdminAddr: admin, Log: s.Log,
+			Backends: backends, Picker: picker, HealthPath: "/healthz", AdminAddr: admin, Reveal: true, Log: s.Log,
 			OnChange: func(what string) { s.Request(what, 0, nil) },
 		}, func(h *dispatch.Handler) error { return roles.ServeHTTPS(ctx, s, shop, s.Observe(h)) })
 	}

@@ -41,6 +41,8 @@ type Config struct {
 	// that the balancer would use itself. nil is that one. What it made is told to
 	// CloseIdleConnections in the end, where it can.
 	Transport func(upstream *http.Transport) http.RoundTripper
+	// Reveal is dispatch.Config's: answers say which backend gave them.
+	Reveal bool
 	// OnChange, unless nil, is told in words when a backend's state changes, by
 	// several goroutines at once. It must return soon.
 	OnChange func(what string)
@@ -115,7 +117,7 @@ func Run(ctx context.Context, c Config, serve func(*dispatch.Handler) error) err
 		}
 	}
 	handler, err := dispatch.New(dispatch.Config{
-		Pool: pool, Picker: picker, Transport: transport, Key: client, Outlier: detector, Budget: retries, Reveal: true, Log: c.Log,
+		Pool: pool, Picker: picker, Transport: transport, Key: client, Outlier: detector, Budget: retries, Reveal: c.Reveal, Log: c.Log,
 	})
 	if err != nil {
 		return err

@@ -55,6 +55,9 @@ type Config struct {
 	API []string
 	// CacheBytes bounds the cache, as cache.Config's MaxBytes.
 	CacheBytes int64
+	// Reveal says in Server-Timing and X-Backend what came of a request in the cache,
+	// and which backend answered: good to learn by, and nobody's business elsewhere.
+	Reveal bool
 	// Observe, unless nil, wraps what stands behind the limits.
 	Observe func(http.Handler) http.Handler
 	// OnChange is loadbalancer.Config's.
@@ -70,7 +73,7 @@ func Run(ctx context.Context, c Config, serve func(http.Handler) error) error {
 		return errors.New("edge: Name, Hosts and Backends are required")
 	}
 	return loadbalancer.Run(ctx, loadbalancer.Config{
-		Backends: c.Backends, Picker: c.Picker, HealthPath: c.HealthPath, AdminAddr: c.AdminAddr, OnChange: c.OnChange, Log: c.Log,
+		Backends: c.Backends, Picker: c.Picker, HealthPath: c.HealthPath, AdminAddr: c.AdminAddr, Reveal: c.Reveal, OnChange: c.OnChange, Log: c.Log,
 		Transport: func(upstream *http.Transport) http.RoundTripper { return fastpath.New(upstream) },
 	}, func(balancer *dispatch.Handler) error {
 		handler, cached, err := c.chain(balancer)
@@ -104,11 +107,15 @@ func (c Config) chain(balancer *dispatch.Handler) (http.Handler, *cache.Cache, e
 	if err != nil {
 		return nil, nil, err
 	}
+	api := http.Handler(cached)
+	if c.Reveal {
+		api = told(cached)
+	}
 	var routes []proxy.Route
 	for _, host := range c.Hosts {
 		routes = append(routes, proxy.Route{Host: host, Prefix: "/", Handler: page})
 		for _, prefix := range c.API {
-			routes = append(routes, proxy.Route{Host: host, Prefix: prefix, Handler: told(cached)})
+			routes = append(routes, proxy.Route{Host: host, Prefix: prefix, Handler: api})
 		}
 	}
 	var handler http.Handler

@@ -34,7 +34,7 @@ func start(t *testing.T) *httptest.Server {
 	go func() {
 		ended <- edge.Run(ctx, edge.Config{
 			Name: "edge1", Hosts: []string{"shop.test"}, API: []string{"/menu", "/orders", "/echo"},
-			Backends: backends, HealthPath: "/healthz", Log: slog.New(slog.DiscardHandler),
+			Backends: backends, HealthPath: "/healthz", Reveal: true, Log: slog.New(slog.DiscardHandler),
 		}, func(h http.Handler) error {
 			server := httptest.NewUnstartedServer(h)
 			server.EnableHTTP2 = true

@@ -130,7 +130,7 @@ func (g *gate) serveEdge(ctx context.Context, s *stage.Stage, addr, admin, picke
 	return edge.Run(ctx, edge.Config{
 		Name: s.Name, Hosts: []string{"shop.test", "www.shop.test"}, API: g.API,
 		Backends: backends, Picker: picker, HealthPath: "/healthz", AdminAddr: admin,
-		Observe: s.Observe, OnChange: func(what string) { s.Request(what, 0, nil) }, Log: s.Log,
+		Reveal: true, Observe: s.Observe, OnChange: func(what string) { s.Request(what, 0, nil) }, Log: s.Log,
 	}, func(h http.Handler) error {
 		return roles.HTTPS{
 			Handler: h,

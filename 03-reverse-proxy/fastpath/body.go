@@ -18,7 +18,6 @@ type body struct {
 	t      *Transport
 	c      *conn
 	resp   *http.Response
-	stop   func() bool // from now on, the context's end does not cut c
 	chunks io.Reader   // nil, unless the body is chunked
 	left   int64       // otherwise: how much is to come, -1 if all up to the connection's end
 	keep   bool        // c may be used again
@@ -81,9 +80,7 @@ func (b *body) end(keep bool) {
 	if !b.over.CompareAndSwap(false, true) {
 		return
 	}
-	// If stop reports false, c.cut is running or has run. Left alone with it, the
-	// next request would be cut.
-	if b.stop() && keep && b.c.r.Buffered() == 0 {
+	if b.c.release() && keep && b.c.r.Buffered() == 0 {
 		b.t.put(b.c)
 	} else {
 		_ = b.c.Close()

@@ -60,8 +60,9 @@ func New(next *http.Transport) *Transport {
 //
 // Of the fast path are GET, HEAD, OPTIONS, TRACE and DELETE without a body, and
 // without Upgrade or Expect, to a URL with http. When its context is done, the
-// exchange ends with the context's error, during the body, too. A backend that
-// does not answer in time is an error whose Timeout() is true (net.Error).
+// exchange ends with the context's error, during the body, too, but not before
+// its first 10 ms are over. A backend that does not answer in time is an error
+// whose Timeout() is true (net.Error).
 //
 // A connection that was used before may have been closed by the backend in the
 // same moment. If it ends before the first byte of an answer, the request is sent
@@ -170,15 +171,8 @@ const max1xx = 16
 // exchange sends r's head by c and reads the answer's. On an error c is closed.
 func (t *Transport) exchange(c *conn, r *http.Request, head []byte, trace *httptrace.ClientTrace) (*http.Response, error) {
 	ctx := r.Context()
-	if limit := t.next.ResponseHeaderTimeout; limit > 0 {
-		_ = c.SetDeadline(time.Now().Add(limit)) // before AfterFunc, whose deadline must not be overwritten
-	}
-	stop := func() bool { return true }
-	if ctx.Done() != nil {
-		stop = context.AfterFunc(ctx, c.cut)
-	}
 	fail := func(err error) (*http.Response, error) {
-		stop()
+		c.release()
 		_ = c.Close()
 		return nil, because(ctx, fmt.Errorf("fastpath: %s: %w", c.addr, err))
 	}
@@ -221,11 +215,11 @@ func (t *Transport) exchange(c *conn, r *http.Request, head []byte, trace *httpt
 			}
 			continue
 		}
-		_ = c.SetDeadline(time.Time{}) // a body may take as long as it likes
-		if ctx.Err() != nil {          // or this has just overwritten the deadline of c.cut
+		c.headed()
+		if ctx.Err() != nil { // or this has just overwritten the deadline of c.cut
 			return fail(ctx.Err())
 		}
-		a.body = body{t: t, c: c, resp: &a.resp, stop: stop, left: a.length, keep: a.keep && !r.Close && !t.next.DisableKeepAlives}
+		a.body = body{t: t, c: c, resp: &a.resp, left: a.length, keep: a.keep && !r.Close && !t.next.DisableKeepAlives}
 		a.body.start(a.chunked)
 		return &a.resp, nil
 	}

@@ -34,6 +34,12 @@ const patience = 20 * time.Second
 // closing ends the connection after an answer.
 const closing = "(close)"
 
+// pausing stops in an answer for a pause, longer than an exchange goes unwatched.
+const (
+	pausing = "(pause)"
+	pause   = 15 * time.Millisecond
+)
+
 func TestAnswers(t *testing.T) {
 	needsLook(t)
 	const ok = "HTTP/1.1 200 OK\r\n"
@@ -396,6 +402,58 @@ func TestWaits(t *testing.T) {
 		timesOut(t, err)
 	})
 
+	// The watch over the context begins after a moment: what has come by then is
+	// not lost, and neither is what was sent.
+	t.Run("for_an_answer_in_pieces", func(t *testing.T) {
+		needsLook(t)
+		s := serve(t, "HTTP/1.1 200 OK\r\nConte"+pausing+"nt-Length: 8\r\n\r\nso"+pausing+"up,"+pausing+"hot")
+		for range 2 {
+			_, body, err := s.do(t, "GET")
+			require.NoError(t, err)
+			assert.Equal(t, "soup,hot", body)
+			time.Sleep(pause) // the deadline of its last exchange must not make it look closed
+		}
+		assert.EqualValues(t, 1, s.conns.Load())
+	})
+
+	t.Run("for_a_backend_that_reads_slowly", func(t *testing.T) {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer ln.Close()
+		large := strings.Repeat("x", 900<<10)
+		got := make(chan string, 1)
+		go func() {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			time.Sleep(pause)
+			r, err := http.ReadRequest(bufio.NewReader(conn))
+			if err != nil {
+				got <- err.Error()
+				return
+			}
+			got <- r.Header.Get("X-Large")
+			fmt.Fprint(conn, "HTTP/1.1 204 No Content\r\n\r\n")
+		}()
+		tr := transport(t, upstream.Config{Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+			if err == nil {
+				err = conn.(*net.TCPConn).SetWriteBuffer(64 << 10)
+			}
+			return conn, err
+		}})
+		req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+ln.Addr().String(), nil)
+		require.NoError(t, err)
+		req.Header.Set("X-Large", large)
+		resp, err := tr.RoundTrip(req)
+		require.NoError(t, err)
+		resp.Body.Close()
+		assert.Equal(t, 204, resp.StatusCode)
+		assert.True(t, <-got == large, "the request must arrive whole, and once")
+	})
+
 	for name, answer := range map[string]string{"header": "", "body": "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nso"} {
 		t.Run("for_nothing_once_the_client_left_the_"+name, func(t *testing.T) {
 			s := serve(t, answer)
@@ -450,17 +508,28 @@ func TestWaits(t *testing.T) {
 // Cancelling at any moment must neither hang nor give a cut connection to the
 // next request.
 func TestCancelAtAnyMoment(t *testing.T) {
-	s := serve(t, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nsoup")
-	for i := range 300 {
-		ctx, leave := context.WithTimeout(t.Context(), time.Duration(i)*time.Microsecond)
-		_, _, err := do(ctx, s.tr, "GET", "http://"+s.addr)
-		leave()
-		if err != nil {
-			require.ErrorIs(t, err, context.DeadlineExceeded)
+	const head, soup = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n", "soup"
+	for _, row := range []struct {
+		answer      string
+		times       int
+		first, step time.Duration
+	}{
+		{head + soup, 300, 0, time.Microsecond},
+		{pausing + head + soup, 20, pause - 2*time.Millisecond, 300 * time.Microsecond},
+		{head + pausing + soup, 20, pause - 2*time.Millisecond, 300 * time.Microsecond},
+	} {
+		s := serve(t, row.answer)
+		for i := range row.times {
+			ctx, leave := context.WithTimeout(t.Context(), row.first+time.Duration(i)*row.step)
+			_, _, err := do(ctx, s.tr, "GET", "http://"+s.addr)
+			leave()
+			if err != nil {
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+			}
+			_, body, err := s.do(t, "GET")
+			require.NoError(t, err)
+			require.Equal(t, soup, body)
 		}
-		_, body, err := s.do(t, "GET")
-		require.NoError(t, err)
-		require.Equal(t, "soup", body)
 	}
 }
 
@@ -550,7 +619,15 @@ func (s *server) talk(conn net.Conn) {
 		answer := s.answers[min(i, len(s.answers)-1)]
 		s.mu.Unlock()
 		text, ends := strings.CutSuffix(answer, closing)
-		if _, err := io.WriteString(conn, text); err != nil || ends {
+		for i, piece := range strings.Split(text, pausing) {
+			if i > 0 {
+				time.Sleep(pause)
+			}
+			if _, err := io.WriteString(conn, piece); err != nil {
+				return
+			}
+		}
+		if ends {
 			return
 		}
 	}

@@ -10,7 +10,9 @@ import (
 	"io"
 	"net"
 	"net/http/httptrace"
+	"os"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -29,18 +31,97 @@ type conn struct {
 	raw  syscall.RawConn // nil if there is none
 	peek func(fd uintptr) bool
 	look look
+
+	mu    sync.Mutex      // guards what follows
+	ctx   context.Context // the exchange's; nil once it is over
+	until time.Time       // when the answer's header is to be there; zero if that does not matter (any more)
+	stop  func() bool     // nil while ctx is not watched
 }
 
 var longAgo = time.Unix(1, 0)
 
 func newConn(nc net.Conn, addr string) *conn {
-	c := &conn{Conn: nc, addr: addr, r: bufio.NewReader(nc)}
+	c := &conn{Conn: nc, addr: addr}
+	c.r = bufio.NewReader(c)
 	c.cut = func() { _ = nc.SetDeadline(longAgo) }
 	if sc, ok := nc.(syscall.Conn); ok {
 		c.raw, _ = sc.SyscallConn()
 		c.peek = c.look.at
 	}
 	return c
+}
+
+// moment is how long an exchange may stand still before its context is watched.
+// Most answers come sooner, and then a context.AfterFunc and a second deadline
+// would cost as much as to write the request and parse the answer. For so long
+// nobody notices that a client has left.
+const moment = 10 * time.Millisecond
+
+// begin makes c ctx's, up to release. The answer's header may take limit; zero is
+// as long as it likes.
+func (c *conn) begin(ctx context.Context, now time.Time, limit time.Duration) {
+	first := now.Add(moment)
+	c.ctx, c.until = ctx, time.Time{}
+	if limit > 0 {
+		if c.until = now.Add(limit); limit < moment {
+			first = c.until
+		}
+	}
+	_ = c.SetDeadline(first) // also in place of the last exchange's, which stays
+}
+
+// Read and Write begin the watch when the first moment is over, and go on.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil && n == 0 && c.watch(err) {
+		return c.Conn.Read(p)
+	}
+	return n, err
+}
+
+func (c *conn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if err != nil && c.watch(err) {
+		var more int
+		more, err = c.Conn.Write(p[n:])
+		n += more
+	}
+	return n, err
+}
+
+// watch reports whether err is the end of the first moment. From now on, ctx and
+// until end what waits.
+func (c *conn) watch(err error) bool {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx == nil || c.stop != nil {
+		return false
+	}
+	_ = c.SetDeadline(c.until) // before AfterFunc, whose deadline must not be overwritten
+	c.stop = context.AfterFunc(c.ctx, c.cut)
+	return true
+}
+
+// headed is for when the answer's header is there: the body may take as long as it
+// likes.
+func (c *conn) headed() {
+	c.until = time.Time{}
+	if c.stop != nil {
+		_ = c.SetDeadline(time.Time{})
+	}
+}
+
+// release ends the exchange. It reports false if ctx's end is cutting c, or has:
+// left alone with that, the next request would be cut.
+func (c *conn) release() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	stop := c.stop
+	c.ctx, c.stop = nil, nil
+	return stop == nil || stop()
 }
 
 // quiet reports whether c may be used again: it is open, and the backend has
@@ -84,6 +165,9 @@ func (t *Transport) get(ctx context.Context, addr string, fresh bool, trace *htt
 	if trace.GetConn != nil {
 		trace.GetConn(addr)
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("fastpath: %w", err)
+	}
 	now := time.Now()
 	for !fresh {
 		c := t.pop(addr)
@@ -91,6 +175,7 @@ func (t *Transport) get(ctx context.Context, addr string, fresh bool, trace *htt
 			break
 		}
 		idle := now.Sub(c.since)
+		c.begin(ctx, now, t.next.ResponseHeaderTimeout) // before the look, which an old deadline would end
 		if limit := t.next.IdleConnTimeout; limit > 0 && idle > limit || !c.quiet() {
 			_ = c.Close()
 			continue
@@ -110,6 +195,7 @@ func (t *Transport) get(ctx context.Context, addr string, fresh bool, trace *htt
 		return nil, because(ctx, fmt.Errorf("fastpath: %w", err))
 	}
 	c := newConn(nc, addr)
+	c.begin(ctx, time.Now(), t.next.ResponseHeaderTimeout)
 	if trace.GotConn != nil {
 		trace.GotConn(httptrace.GotConnInfo{Conn: nc})
 	}

@@ -95,6 +95,7 @@ func (f *Forwarder) Set(out http.Header, r *http.Request) {
 	// TODO(forwarded): Write way first, below. Each address on it gives one element of
 	// X-Forwarded-For, and one of Forwarded, where IPv6 looks otherwise. asked has
 	// host and proto. Mind the quotes of the host.
+	// The reference imports, besides what stands above: "strconv".
 }
 
 // Client is who is believed to have asked: the peer of r, unless that is trusted.

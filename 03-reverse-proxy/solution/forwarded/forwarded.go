@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -96,7 +97,7 @@ func (f *Forwarder) Set(out http.Header, r *http.Request) {
 	//workshop:todo Write way first, below. Each address on it gives one element of
 	//workshop:todo X-Forwarded-For, and one of Forwarded, where IPv6 looks otherwise. asked has
 	//workshop:todo host and proto. Mind the quotes of the host.
-	var list, nodes []string
+	list, nodes := make([]string, 0, 4), make([]string, 0, 4)
 	for _, hop := range f.way(r) {
 		list, nodes = append(list, hop.String()), append(nodes, "for="+node(hop))
 	}
@@ -106,13 +107,15 @@ func (f *Forwarder) Set(out http.Header, r *http.Request) {
 	host, proto := f.asked(r)
 	nodes[0] += ";host=" + quote(host) + ";proto=" + proto
 	nodes[len(nodes)-1] += ";by=_" + f.name
-	via := fmt.Sprintf("%d.%d %s", r.ProtoMajor, r.ProtoMinor, f.name)
+	via := strconv.Itoa(r.ProtoMajor) + "." + strconv.Itoa(r.ProtoMinor) + " " + f.name // not by fmt, and below no Set: each request pays for it
+	if before := r.Header["Via"]; len(before) > 0 {
+		via = strings.Join(before, ", ") + ", " + via
+	}
 
-	out.Set("X-Forwarded-For", strings.Join(list, ", ")) // Set, not Add: what the client wrote must not stay beside it
-	out.Set("X-Forwarded-Host", host)
-	out.Set("X-Forwarded-Proto", proto)
-	out.Set("Forwarded", strings.Join(nodes, ", "))
-	out.Set("Via", strings.Join(append(slices.Clone(r.Header["Via"]), via), ", ")) // a clone: append might write into r's own
+	values := []string{strings.Join(list, ", "), host, proto, strings.Join(nodes, ", "), via} // one array for all
+	for i, name := range []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "Via"} {
+		out[name] = values[i : i+1 : i+1] // in place of what was there: what the client wrote must not stay beside it
+	}
 	//workshop:end
 }
 

@@ -52,9 +52,9 @@ func newConn(nc net.Conn, addr string) *conn {
 }
 
 // moment is how long an exchange may stand still before its context is watched.
-// Most answers come sooner, and then a context.AfterFunc and a second deadline
-// would cost as much as to write the request and parse the answer. For so long
-// nobody notices that a client has left.
+// Most answers come sooner, and then to watch (a context.AfterFunc, a second
+// deadline) would cost as much as to parse the answer. For so long nobody notices
+// that a client has left.
 const moment = 10 * time.Millisecond
 
 // begin makes c ctx's, up to release. The answer's header may take limit; zero is

@@ -6,7 +6,7 @@
 //	click ─DNS─► dns
 //	click ─TCP─► balancer           layer 4, PROXY protocol, TLS passes unopened
 //	              └► edge1, edge2   TLS ends here: routes, cache, compression
-//	                  └► a, b, c    by the layer-7 balancer in each edge
+//	                  └► a, b, c    or others, by the layer-7 balancer in each edge
 package gate
 
 import (
@@ -30,7 +30,8 @@ import (
 	"clicktocode.example/03-reverse-proxy/framing"
 )
 
-// Config says what stands behind the gate. All fields but Try are required.
+// Config says what stands behind the gate. All fields but Replicas and Try are
+// required.
 type Config struct {
 	// Title is the stack's, and Path the path of the URL where a customer goes.
 	Title, Path string
@@ -38,12 +39,25 @@ type Config struct {
 	API []string
 	// What says in a few words what a replica is, and Replica makes the one of that
 	// stage, which ends with ctx. It answers GET /healthz when it is well; all other
-	// requests are reported.
+	// requests are reported. If it is a Closer, it is closed when it has ended.
 	What    string
 	Replica func(ctx context.Context, s *stage.Stage) (http.Handler, error)
+	// Replicas are the names of the replicas' roles. None means a, b and c.
+	Replicas []string
 	// Try are things to do, and come first.
 	Try []stage.Try
 }
+
+// Closer is a replica that has more to end than the answers under way: goroutines,
+// connections. Close is called once no request is served any more, and returns soon
+// after ctx is done, which is in CloseTime. Its error is logged.
+type Closer interface {
+	Close(ctx context.Context) error
+}
+
+// CloseTime is how long a Closer may take: a role has 10 seconds to end, and the
+// clients of a server 3 of them.
+const CloseTime = 5 * time.Second
 
 // New describes the stack, and has a function for each role and for click. Both
 // are the caller's, to add to. Addresses are the environment's, or those that the
@@ -73,7 +87,11 @@ func New(c Config) (stage.Description, map[string]stage.Run) {
 		}
 		g.d.Try = append(g.d.Try, stage.Try{What: "what " + name + " thinks of the replicas", Command: "curl http://" + admin + "/backends"})
 	}
-	for i, name := range []string{"a", "b", "c"} {
+	names := c.Replicas
+	if len(names) == 0 {
+		names = []string{"a", "b", "c"}
+	}
+	for i, name := range names {
 		addr := g.role(name, c.What, fmt.Sprintf("127.0.0.1:%d", 9001+i))
 		replicas = append(replicas, name+"="+addr)
 		g.run[name] = func(ctx context.Context, s *stage.Stage) error {
@@ -82,6 +100,15 @@ func New(c Config) (stage.Description, map[string]stage.Run) {
 			h, err := c.Replica(ctx, s)
 			if err != nil {
 				return err
+			}
+			if closer, ok := h.(Closer); ok {
+				defer func() {
+					ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), CloseTime)
+					defer cancel()
+					if err := closer.Close(ctx); err != nil {
+						s.Log.Error("gate: the replica did not end in good order", "err", err)
+					}
+				}()
 			}
 			observed := s.Observe(h)
 			return roles.ServeHTTP(ctx, s, addr, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -129,6 +129,79 @@ func get(c *http.Client, path string) (status int, header http.Header, body stri
 	return resp.StatusCode, resp.Header, string(text), err
 }
 
+func TestReplicas(t *testing.T) {
+	names := func(d stage.Description) (names []string) {
+		for _, r := range d.Roles {
+			names = append(names, r.Name)
+		}
+		return names
+	}
+	d, _ := gate.New(gate.Config{Path: "/"})
+	assert.Equal(t, []string{"dns", "balancer", "edge1", "edge2", "a", "b", "c"}, names(d))
+	d, run := gate.New(gate.Config{Path: "/", Replicas: []string{"one"}})
+	assert.Equal(t, []string{"dns", "balancer", "edge1", "edge2", "one"}, names(d))
+	assert.Contains(t, d.Env, "ONE_ADDR")
+	assert.NotNil(t, run["one"])
+	assert.Nil(t, run["a"])
+}
+
+// closer is a replica that is closed.
+type closer struct {
+	http.Handler
+	closed chan bool // gets whether it was closed in time
+}
+
+func (c closer) Close(ctx context.Context) error {
+	c.closed <- ctx.Err() == nil
+	return nil
+}
+
+func TestCloser(t *testing.T) {
+	t.Setenv("ONE_ADDR", "127.0.0.1:0")
+	arrived, answer := make(chan struct{}), make(chan struct{})
+	one := closer{http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		close(arrived)
+		<-answer
+	}), make(chan bool, 1)}
+	_, run := gate.New(gate.Config{
+		Path: "/", Replicas: []string{"one"},
+		Replica: func(context.Context, *stage.Stage) (http.Handler, error) { return one, nil },
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	addr, ended, answered := make(chan string, 1), make(chan error, 1), make(chan error, 1)
+	go func() {
+		ended <- run["one"](ctx, &stage.Stage{Name: "one", Log: slog.New(slog.DiscardHandler), Emit: func(e stage.Event) {
+			if e.Event == stage.Ready {
+				addr <- e.Addr
+			}
+		}})
+	}()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	go func() {
+		resp, err := client.Get("http://" + <-addr)
+		if err == nil {
+			err = resp.Body.Close()
+		}
+		answered <- err
+	}()
+	<-arrived
+	stop()
+	select {
+	case <-one.closed:
+		assert.Fail(t, "it was closed under a request that it serves")
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(answer)
+	require.NoError(t, <-answered)
+	require.NoError(t, <-ended)
+	select {
+	case inTime := <-one.closed:
+		assert.True(t, inTime, "the context that it is closed with is not the one that has ended")
+	default:
+		assert.Fail(t, "the role has ended, and the replica was not closed")
+	}
+}
+
 func TestGate(t *testing.T) {
 	s := newStack(t)
 

@@ -58,6 +58,8 @@ func (p *Payments) Charge(ctx context.Context, c order.Charge) (string, error) {
 		return "", fmt.Errorf("memory: charge %q was another one before: %w", c.Key, order.ErrConflict)
 	case payment.ID == "":
 		return "", fmt.Errorf("memory: charge %q of %v: %w", c.Key, c.Amount, order.ErrDeclined)
+	case payment.Refunded:
+		return "", fmt.Errorf("memory: charge %q of %v was paid back: %w", c.Key, c.Amount, order.ErrDeclined)
 	default:
 		return payment.ID, nil
 	}

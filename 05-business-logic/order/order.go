@@ -83,6 +83,9 @@ const (
 	Dispatched State = "dispatched"
 	// Delivered: the customer has it.
 	Delivered State = "delivered"
+	// Cancelling: it will not be cooked. What was paid is being paid back, and the
+	// dishes are being put back into stock; either may have to be tried again.
+	Cancelling State = "cancelling"
 	// Cancelled: it will not be cooked. What was paid has been paid back, and the
 	// dishes are in stock again.
 	Cancelled State = "cancelled"
@@ -90,7 +93,7 @@ const (
 
 // States are all of them, in the order of an order's life.
 func States() []State {
-	return []State{Pending, Paid, Preparing, Dispatched, Delivered, Cancelled}
+	return []State{Pending, Paid, Preparing, Dispatched, Delivered, Cancelling, Cancelled}
 }
 
 // Order is what a customer ordered. It is a value: what a port returns is the
@@ -202,9 +205,12 @@ type Charge struct {
 // Payments moves money. It may be called by many goroutines at once.
 type Payments interface {
 	// Charge collects c.Amount, once for each c.Key, and returns the payment's ID.
-	// A second call with the same key returns what became of the first one.
+	// A second call with the same key returns what became of the first one; if that
+	// was paid back since, there is no money, and it is ErrDeclined.
 	// ErrDeclined: refused for good. ErrInvalid: c itself is at fault.
-	// ErrUnavailable: it was not sent. After these three, nothing was collected.
+	// ErrUnavailable: it was not sent. After these three, nothing was collected; but
+	// ErrUnavailable speaks of this call alone, and not of one before it with the same
+	// key whose outcome is unknown.
 	// ErrUnknown, and whatever other error: ask again under the same key. An error
 	// that is ErrUnknown is that, whatever else it wraps. ErrConflict: the key stands
 	// for a charge of something else, so it is not for sure that nothing was collected.

@@ -67,10 +67,25 @@ func TestOrders(t *testing.T, newOrders func(t *testing.T) order.Orders) {
 		same(t, o, get(t, s, "one"))
 	})
 
+	t.Run("keeps_every_state", func(t *testing.T) {
+		s := newOrders(t)
+		for i, state := range order.States() {
+			o := sample(string(state), i)
+			created(t, s, o)
+			o.State = state
+			_, err := s.Update(within(t), o)
+			require.NoError(t, err, "Update to the state %s", state)
+			assert.Equal(t, state, get(t, s, o.ID).State)
+			page, err := s.List(within(t), order.Query{State: state, Limit: 10})
+			require.NoError(t, err)
+			assert.NotEmpty(t, page, "List of the orders that are %s", state)
+		}
+	})
+
 	t.Run("keeps_amounts_to_the_largest", func(t *testing.T) {
 		s := newOrders(t)
 		o := sample("one", 0)
-		o.Totals.Total.Amount = 1<<63 - 1
+		o.Totals.Subtotal.Amount, o.Totals.Discount.Amount, o.Totals.Tax.Amount, o.Totals.Total.Amount = 1<<63-1, 0, 0, 1<<63-1
 		created(t, s, o)
 		same(t, o, get(t, s, "one"))
 	})

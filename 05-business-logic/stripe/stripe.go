@@ -180,7 +180,8 @@ func (c *Client) Charge(ctx context.Context, ch order.Charge) (string, error) {
 		if err != nil {
 			return err
 		}
-		if intent.Status != sdk.PaymentIntentStatusSucceeded && intent.LastResponse.Header.Get("Idempotent-Replayed") == "true" {
+		replayed := intent.LastResponse.Header.Get("Idempotent-Replayed") == "true"
+		if replayed && intent.Status != sdk.PaymentIntentStatusSucceeded {
 			// A key brings back what was said at first. What has become of it since, only
 			// the PaymentIntent knows.
 			if intent, err = c.api.V1PaymentIntents.Retrieve(ctx, intent.ID, nil); err != nil {
@@ -190,6 +191,9 @@ func (c *Client) Charge(ctx context.Context, ch order.Charge) (string, error) {
 		payment = intent.ID
 		switch intent.Status {
 		case sdk.PaymentIntentStatusSucceeded:
+			if replayed {
+				return c.kept(ctx, intent)
+			}
 			return nil
 		case sdk.PaymentIntentStatusRequiresPaymentMethod, sdk.PaymentIntentStatusCanceled:
 			return fmt.Errorf("%w: payment %q is %s", order.ErrDeclined, intent.ID, intent.Status)
@@ -202,6 +206,25 @@ func (c *Client) Charge(ctx context.Context, ch order.Charge) (string, error) {
 		return "", err
 	}
 	return payment, nil
+}
+
+// kept returns an order.ErrDeclined if all of what was collected has been paid back.
+func (c *Client) kept(ctx context.Context, intent *sdk.PaymentIntent) error {
+	var back int64
+	params := &sdk.RefundListParams{PaymentIntent: sdk.String(intent.ID)}
+	params.Limit = sdk.Int64(100)
+	for refund, err := range c.api.V1Refunds.List(ctx, params).All(ctx) {
+		if err != nil {
+			return fmt.Errorf("%w: the refunds of payment %q: %w", order.ErrUnknown, intent.ID, explain(err))
+		}
+		if refund.Status != sdk.RefundStatusFailed && refund.Status != sdk.RefundStatusCanceled {
+			back += refund.Amount
+		}
+	}
+	if back >= intent.Amount {
+		return fmt.Errorf("%w: payment %q was paid back", order.ErrDeclined, intent.ID)
+	}
+	return nil
 }
 
 // Refund implements order.Payments. A payment that has not succeeded is

@@ -8,6 +8,11 @@ function say(text, fault = false) {
   note.classList.toggle("fault", fault);
 }
 
+// sentence ends text as one: a browser's own words have no full stop.
+function sentence(text) {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}
+
 // Amounts are in the currency's smallest unit: 1250 of EUR are 12.50 €.
 function price({ amount, currency }) {
   const format = new Intl.NumberFormat("en", { style: "currency", currency });
@@ -30,12 +35,17 @@ async function ask(url, options = {}, again = true) {
     return ask(url, options, false);
   }
   const json = (answer.headers.get("Content-Type") ?? "").includes("json") ? await answer.json() : {};
-  if (!answer.ok) throw new Error(json.detail ?? json.title ?? `the shop answers ${answer.status}`);
-  return json;
+  if (answer.ok) return json;
+  const fault = new Error(json.detail ?? json.title ?? `The shop answers ${answer.status}`);
+  // The payment was declined, or a dish is sold out: that is the answer to this order
+  // for good. After any other fault, it may have been placed, or may yet be.
+  fault.final = answer.status === 402 || (answer.status === 409 && String(json.type).endsWith("/sold-out"));
+  throw fault;
 }
 
 // order sends one dish. A key makes it one order, however often it is sent: if
-// an answer is lost on its way, the same key asks for the same order.
+// an answer is lost on its way, the same key asks for the same order. Once it is known
+// what became of that, the next click is another order, and has another key.
 async function order(dish, button) {
   button.dataset.key ??= crypto.randomUUID();
   button.disabled = true;
@@ -47,9 +57,15 @@ async function order(dish, button) {
       body: JSON.stringify({ lines: [{ dish: dish.id, quantity: 1 }] }),
     });
     delete button.dataset.key;
-    say(`Order ${placed.id}: ${dish.name}, ${price(placed.total)}. The kitchen is at it.`);
+    const next = placed.state === "pending" ? "Your bank is still at it: this takes a moment." : "The kitchen is at it.";
+    say(`Order ${placed.id}: ${dish.name}, ${price(placed.total)}. ${next}`);
   } catch (fault) {
-    say(`${dish.name} was not confirmed: ${fault.message}. Try again: it will be ordered once.`, true);
+    if (fault.final) {
+      delete button.dataset.key;
+      say(`${dish.name} was not ordered. ${sentence(fault.message)}`, true);
+    } else {
+      say(`${dish.name} was not confirmed. ${sentence(fault.message)} Try again: it will be ordered once.`, true);
+    }
   } finally {
     button.disabled = false;
   }
@@ -71,7 +87,7 @@ async function show() {
     }));
     say(dishes.length ? "What will it be?" : "The kitchen is closed.");
   } catch (fault) {
-    say(`The menu did not come: ${fault.message}. Reload to try again.`, true);
+    say(`The menu did not come. ${sentence(fault.message)} Reload to try again.`, true);
   } finally {
     menu.removeAttribute("aria-busy");
   }

@@ -28,7 +28,8 @@ import (
 // It is strict, since what it lets pass in silence is lost in silence. It refuses
 // what v has no field for ("quantitiy": 3 would order nothing), names in another
 // case, a name that comes twice (a firewall may read the first, and we the last),
-// text that is not UTF-8, and anything behind the object.
+// text that is not UTF-8 or has a U+0000 in it (see storable), and anything behind
+// the object.
 //
 // The body's size is bounded by who stands in front: see package validate.
 func bind(c *gin.Context, v any) bool {
@@ -124,6 +125,9 @@ func names(text []byte) (fault string) {
 				in[token], name = true, false
 				continue
 			}
+			if !storable(token) {
+				return "The body has a text with U+0000 in it."
+			}
 		}
 		name = len(open) > 0 && open[len(open)-1] != nil
 	}
@@ -131,6 +135,24 @@ func names(text []byte) (fault string) {
 		return notJSON
 	}
 	return ""
+}
+
+// storable reports whether text can be kept where orders are: PostgreSQL's text has
+// neither U+0000 nor what is no UTF-8. What comes from outside is asked here, or a
+// path such as /orders/%00 would be a fault of the database's, and of ours.
+func storable(text string) bool {
+	return utf8.ValidString(text) && !strings.Contains(text, "\x00")
+}
+
+// orderID is the order's ID in the path. If it is one that no order has, orderID
+// answers, 404, and ok is false: then there is nothing left to do.
+func orderID(c *gin.Context) (id string, ok bool) {
+	id = c.Param("id")
+	if !storable(id) {
+		refuse(c, order.ErrNotFound)
+		return "", false
+	}
+	return id, true
 }
 
 // query reads the query string of a list. fault is for the customer.
@@ -177,7 +199,7 @@ func decodeCursor(text string) (c order.Cursor, ok bool) {
 		return c, false
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || !utf8.Valid(raw) {
+	if err != nil || !storable(string(raw)) {
 		return c, false
 	}
 	micros, id, found := strings.Cut(string(raw), ".")

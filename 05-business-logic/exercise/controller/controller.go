@@ -203,7 +203,11 @@ func (s *Controllers) list(c *gin.Context) {
 
 // get answers GET /orders/:id.
 func (s *Controllers) get(c *gin.Context) {
-	o, err := s.service.Get(c.Request.Context(), whose(c), c.Param("id"))
+	id, ok := orderID(c)
+	if !ok {
+		return
+	}
+	o, err := s.service.Get(c.Request.Context(), whose(c), id)
 	if err != nil {
 		refuse(c, err)
 		return
@@ -213,7 +217,11 @@ func (s *Controllers) get(c *gin.Context) {
 
 // cancel answers POST /orders/:id/cancel, whose body does not matter.
 func (s *Controllers) cancel(c *gin.Context) {
-	o, err := s.service.Cancel(c.Request.Context(), whose(c), c.Param("id"))
+	id, ok := orderID(c)
+	if !ok {
+		return
+	}
+	o, err := s.service.Cancel(c.Request.Context(), whose(c), id)
 	if err != nil {
 		refuse(c, err)
 		return
@@ -226,7 +234,8 @@ func (s *Controllers) advance(c *gin.Context) {
 	var body struct {
 		To order.State `json:"to"`
 	}
-	if !bind(c, &body) {
+	id, ok := orderID(c)
+	if !ok || !bind(c, &body) {
 		return
 	}
 	switch body.To {
@@ -235,7 +244,7 @@ func (s *Controllers) advance(c *gin.Context) {
 		refuse(c, &order.InvalidError{Field: "to", What: "must be preparing, dispatched or delivered"})
 		return
 	}
-	o, err := s.service.Advance(c.Request.Context(), c.Param("id"), body.To)
+	o, err := s.service.Advance(c.Request.Context(), id, body.To)
 	if err != nil {
 		refuse(c, err)
 		return

@@ -8,9 +8,9 @@
 // once. In the story: a slip wanders along the rail over the stove, to the right
 // only, and from the plate nothing goes back into the pan.
 //
-//	        ┌──────────► cancelled ◄┐
-//	pending ┴► paid ────────────────┘
-//	             └► preparing ─► dispatched ─► delivered
+//	       ┌───────────────────────────► cancelled
+//	pending┴► paid ┬► cancelling ──────────┘
+//	               └► preparing ─► dispatched ─► delivered
 //
 // It knows nothing of time and of who asks. That two change one order at once is
 // the business of Order.Version.
@@ -27,10 +27,11 @@ import (
 //
 //	pending     paid, when the charge's answer came at last; cancelled, when it
 //	            was declined
-//	paid        preparing; cancelled
+//	paid        preparing; cancelling
 //	preparing   dispatched. What is in the pan is not cancelled any more: its
 //	            ingredients cannot go back into stock
 //	dispatched  delivered
+//	cancelling  cancelled, when it is paid back and its dishes are in stock again
 //
 // From delivered and from cancelled it goes nowhere, nor from what is no state:
 // then Next returns none. The slice is the caller's own. Next may be called by

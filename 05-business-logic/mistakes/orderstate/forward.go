@@ -17,7 +17,8 @@ import (
 func Check(from, to order.State) error {
 	states := order.States()
 	a, b := slices.Index(states, from), slices.Index(states, to)
-	if a < 0 || b <= a || from == order.Delivered || to == order.Cancelled && from != order.Pending && from != order.Paid {
+	cancels := to == order.Cancelling && from != order.Paid || to == order.Cancelled && from != order.Pending && from != order.Cancelling
+	if a < 0 || b <= a || from == order.Delivered || cancels {
 		return &order.StateError{From: from, To: to}
 	}
 	return nil

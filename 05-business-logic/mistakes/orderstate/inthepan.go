@@ -14,11 +14,13 @@ func Next(from order.State) []order.State {
 	case order.Pending:
 		return []order.State{order.Paid, order.Cancelled}
 	case order.Paid:
-		return []order.State{order.Preparing, order.Cancelled}
+		return []order.State{order.Preparing, order.Cancelling}
 	case order.Preparing:
-		return []order.State{order.Dispatched, order.Cancelled}
+		return []order.State{order.Dispatched, order.Cancelling}
 	case order.Dispatched:
 		return []order.State{order.Delivered}
+	case order.Cancelling:
+		return []order.State{order.Cancelled}
 	}
 	return nil
 }

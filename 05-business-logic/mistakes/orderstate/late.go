@@ -15,11 +15,13 @@ func Next(from order.State) []order.State {
 	case order.Pending:
 		return []order.State{order.Paid, order.Cancelled}
 	case order.Paid:
-		return []order.State{order.Preparing, order.Cancelled}
+		return []order.State{order.Preparing, order.Cancelling}
 	case order.Preparing:
 		return []order.State{order.Dispatched}
 	case order.Dispatched:
-		return []order.State{order.Delivered, order.Cancelled}
+		return []order.State{order.Delivered, order.Cancelling}
+	case order.Cancelling:
+		return []order.State{order.Cancelled}
 	}
 	return nil
 }

@@ -11,9 +11,10 @@ import "clicktocode.example/05-business-logic/order"
 
 var table = map[order.State][]order.State{
 	order.Pending:    {order.Paid, order.Cancelled},
-	order.Paid:       {order.Preparing, order.Cancelled},
+	order.Paid:       {order.Preparing, order.Cancelling},
 	order.Preparing:  {order.Dispatched},
 	order.Dispatched: {order.Delivered},
+	order.Cancelling: {order.Cancelled},
 }
 
 func Next(from order.State) []order.State { return table[from] }

@@ -8,9 +8,9 @@
 // once. In the story: a slip wanders along the rail over the stove, to the right
 // only, and from the plate nothing goes back into the pan.
 //
-//	        ┌──────────► cancelled ◄┐
-//	pending ┴► paid ────────────────┘
-//	             └► preparing ─► dispatched ─► delivered
+//	       ┌───────────────────────────► cancelled
+//	pending┴► paid ┬► cancelling ──────────┘
+//	               └► preparing ─► dispatched ─► delivered
 //
 // It knows nothing of time and of who asks. That two change one order at once is
 // the business of Order.Version.
@@ -29,10 +29,11 @@ import (
 //
 //	pending     paid, when the charge's answer came at last; cancelled, when it
 //	            was declined
-//	paid        preparing; cancelled
+//	paid        preparing; cancelling
 //	preparing   dispatched. What is in the pan is not cancelled any more: its
 //	            ingredients cannot go back into stock
 //	dispatched  delivered
+//	cancelling  cancelled, when it is paid back and its dishes are in stock again
 //
 // From delivered and from cancelled it goes nowhere, nor from what is no state:
 // then Next returns none. The slice is the caller's own. Next may be called by
@@ -45,11 +46,13 @@ func Next(from order.State) []order.State {
 	case order.Pending:
 		return []order.State{order.Paid, order.Cancelled}
 	case order.Paid:
-		return []order.State{order.Preparing, order.Cancelled}
+		return []order.State{order.Preparing, order.Cancelling}
 	case order.Preparing:
 		return []order.State{order.Dispatched} // cancelled here, dishes would be in stock that are in the pan
 	case order.Dispatched:
 		return []order.State{order.Delivered}
+	case order.Cancelling:
+		return []order.State{order.Cancelled}
 	}
 	return nil // a state that nobody has thought of yet allows nothing, instead of everything
 	//workshop:end

@@ -19,9 +19,10 @@ var legal = []struct {
 	{order.Pending, order.Paid, "the charge's answer came at last, and the money is there"},
 	{order.Pending, order.Cancelled, "the charge's answer came at last, and it was declined"},
 	{order.Paid, order.Preparing, "the kitchen begins"},
-	{order.Paid, order.Cancelled, "the customer cancels before the kitchen has begun"},
+	{order.Paid, order.Cancelling, "the customer cancels before the kitchen has begun"},
 	{order.Preparing, order.Dispatched, "it is cooked, and on its way"},
 	{order.Dispatched, order.Delivered, "the customer has it"},
+	{order.Cancelling, order.Cancelled, "it is paid back, and its dishes are in stock again"},
 }
 
 func isLegal(from, to order.State) bool {
@@ -47,9 +48,11 @@ func TestCheck(t *testing.T) {
 	}{
 		{"refuses_to_dispatch_what_was_never_cooked", order.Paid, order.Dispatched, "no step may be left out"},
 		{"refuses_to_cook_before_it_is_known_that_it_is_paid", order.Pending, order.Preparing, "nobody knows yet whether the money is there"},
-		{"refuses_to_cancel_what_the_kitchen_has_begun", order.Preparing, order.Cancelled, "a cancelled order's dishes go back into stock, and these are in the pan"},
-		{"refuses_to_cancel_what_is_on_its_way", order.Dispatched, order.Cancelled, "a cancelled order is paid back, and its dishes go back into stock, and these are on their way to the customer"},
-		{"refuses_to_cancel_what_is_delivered", order.Delivered, order.Cancelled, "delivered is an end"},
+		{"refuses_to_call_cancelled_what_is_not_paid_back", order.Paid, order.Cancelled, "cancelled says that it was paid back, which takes a while and may fail: until then it is cancelling"},
+		{"refuses_to_cook_what_is_being_cancelled", order.Cancelling, order.Preparing, "its money and its dishes are on their way back"},
+		{"refuses_to_cancel_what_the_kitchen_has_begun", order.Preparing, order.Cancelling, "a cancelled order's dishes go back into stock, and these are in the pan"},
+		{"refuses_to_cancel_what_is_on_its_way", order.Dispatched, order.Cancelling, "a cancelled order is paid back, and its dishes go back into stock, and these are on their way to the customer"},
+		{"refuses_to_cancel_what_is_delivered", order.Delivered, order.Cancelling, "delivered is an end"},
 		{"refuses_to_cancel_twice", order.Cancelled, order.Cancelled, "a step from a state to itself is no step: it would pay back twice"},
 		{"refuses_to_bring_back_what_was_cancelled", order.Cancelled, order.Paid, "cancelled is an end: the money was paid back"},
 		{"refuses_to_go_back", order.Preparing, order.Paid, "an order goes forward only"},
@@ -73,7 +76,7 @@ func TestCheck(t *testing.T) {
 }
 
 func TestNext(t *testing.T) {
-	for _, from := range []order.State{order.Pending, order.Paid, order.Preparing, order.Dispatched} {
+	for _, from := range []order.State{order.Pending, order.Paid, order.Preparing, order.Dispatched, order.Cancelling} {
 		t.Run("what_comes_after_"+name(from), func(t *testing.T) {
 			var want []order.State
 			for _, to := range order.States() {
@@ -93,7 +96,7 @@ func TestNext(t *testing.T) {
 
 	t.Run("the_slice_is_the_callers_own", func(t *testing.T) {
 		first := next(t, order.Paid)
-		want := []order.State{order.Preparing, order.Cancelled}
+		want := []order.State{order.Preparing, order.Cancelling}
 		require.Equal(t, want, first, "Next(%q): the states that an order may go to from there", order.Paid)
 		first[0] = "burnt"
 		require.Equal(t, want, next(t, order.Paid), "Next(%q), and the caller wrote into what it returned, and Next(%q) again: it returned the table's own slice, and now the table is another one. Return a new one each time", order.Paid, order.Paid)

@@ -1,0 +1,198 @@
+// Package createorder keeps a new order, with its lines, in PostgreSQL: all of it
+// or nothing.
+//
+// An order is one row, and each of its lines another. A process may die between
+// two statements, and a rule may refuse the second. So all of them stand in one
+// transaction: nobody sees any of it before COMMIT, and without a COMMIT, it never
+// was. In the story: the chef writes the slip on the counter, and only when the
+// last line is on it does he pin it to the rail.
+//
+//	BEGIN ─► insert the order ─► insert its lines ─► also ─► COMMIT ─► kept
+//	            ▼                     ▼                ▼         ▼
+//	         nothing               nothing          nothing   nobody knows
+//
+// COMMIT has a way out that the others have not: the connection may break after
+// it was sent and before its answer came. Then nobody on this side knows whether
+// the order is kept. The order's ID, which was chosen before, is the way back: the
+// same order created again is either kept now, or was there already.
+//
+// Source: PostgreSQL's manual, "Transactions", "Constraints", and appendix A,
+// "Error Codes".
+package createorder
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+
+	"clicktocode.example/05-business-logic/order"
+	"clicktocode.example/06-database-cache/pgfault"
+)
+
+// Beginner begins transactions: a *sqlx.DB, or a *sqlx.Conn.
+type Beginner interface {
+	BeginTxx(ctx context.Context, opts *sql.TxOptions) (*sqlx.Tx, error)
+}
+
+// The statements. The lines of an order are one statement, however many they are:
+// each is a trip to the server and back, and 50 of them hold the transaction, its
+// connection and its locks for 50 trips. unnest makes rows of arrays, the nth of
+// each array's nth value; pq.Array passes a slice as an array.
+const (
+	insertOrder = `
+INSERT INTO orders (id, customer, state, currency, subtotal, discount, tax, total, method, payment, version, created, updated)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
+
+	insertLines = `
+INSERT INTO order_lines (order_id, position, dish, name, quantity, unit, total)
+SELECT $1, l.n, l.dish, l.name, l.quantity, l.unit, l.total
+FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[]) WITH ORDINALITY AS l (dish, name, quantity, unit, total, n)`
+)
+
+// Create keeps o, which is new, with its lines, or nothing of it. In the same
+// transaction, after them, it calls also, one after the other: what they write
+// with the transaction is kept if and only if o is. They must not end it.
+//
+// Its errors wrap those of package order:
+//
+//	ErrExists       o.ID is taken, whatever the rest of o. The other order stays.
+//	ErrInvalid      o breaks a rule of the tables, see rules; or it has amounts of
+//	                two currencies
+//	ErrUnavailable  there is no connection, or it broke before COMMIT was sent
+//	ErrUnknown      COMMIT was sent, and its answer did not come: o may be kept.
+//	                Create it again: ErrExists says that it is.
+//	also's own      as it is, if it is one of package order's or not a database's
+//
+// After any of them but ErrUnknown, nothing is kept. After each, and also if also
+// panics, the transaction has ended and its connection is free.
+//
+// Create may be called by many goroutines at once. It ends with ctx, and then its
+// error wraps ctx's. It does not change o.
+func Create(ctx context.Context, db Beginner, o order.Order, also ...func(context.Context, *sqlx.Tx) error) error {
+	//workshop:begin return nil
+	//workshop:todo Begin, and defer a Rollback: after a Commit it does nothing. Then insertOrder
+	//workshop:todo with orderRow(o), insertLines with lineRows(o), and also. What fails before
+	//workshop:todo Commit goes through failed. What Commit itself returns may be an ErrUnknown: ask
+	//workshop:todo Refused.
+	if err := oneCurrency(o); err != nil {
+		return failed(ctx, o, "check", err)
+	}
+	tx, err := db.BeginTxx(ctx, nil)
+	if err != nil {
+		return failed(ctx, o, "begin", err)
+	}
+	defer tx.Rollback() // also when also panics: a transaction that stays open keeps its connection and its locks
+	if _, err := tx.ExecContext(ctx, insertOrder, orderRow(o)...); err != nil {
+		return failed(ctx, o, "insert", err)
+	}
+	if _, err := tx.ExecContext(ctx, insertLines, lineRows(o)...); err != nil {
+		return failed(ctx, o, "insert lines", err)
+	}
+	for _, f := range also {
+		if err := f(ctx, tx); err != nil {
+			return failed(ctx, o, "also", err)
+		}
+	}
+	if err := tx.Commit(); err != nil && !Refused(err) {
+		return failed(ctx, o, "commit", fmt.Errorf("%w: %w", order.ErrUnknown, err)) // "failed" would have it ordered a second time
+	} else if err != nil {
+		return failed(ctx, o, "commit", err)
+	}
+	return nil
+	//workshop:end
+}
+
+// Refused reports whether err, which Commit returned, says for sure that nothing
+// is kept: the server said no, which is a *pq.Error, or the COMMIT was not sent,
+// because the transaction had ended or its context was done. It is false for a
+// connection that broke, whatever kind of error says so.
+func Refused(err error) bool {
+	//workshop:begin return false
+	//workshop:todo errors.As for a *pq.Error; errors.Is for sql.ErrTxDone and the context's two.
+	var said *pq.Error
+	return errors.As(err, &said) || errors.Is(err, pq.ErrInFailedTransaction) ||
+		errors.Is(err, sql.ErrTxDone) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	//workshop:end
+}
+
+// rule is how PostgreSQL names what was broken: by a code of its appendix A, and a
+// constraint's name, which the schema has chosen.
+type rule struct{ code, constraint string }
+
+// rules are those that an order may break, and what each of them means. A code
+// alone says too little: also may break a rule of another table, with the same one.
+var rules = map[rule]error{
+	{"23505", "orders_pkey"}:           order.ErrExists, // unique_violation
+	{"23505", "order_lines_dish_once"}: &order.InvalidError{Field: "lines", What: "a dish comes twice"},
+	{"23514", "order_lines_quantity"}:  &order.InvalidError{Field: "lines.quantity", What: fmt.Sprintf("is not from 1 to %d", order.MaxQuantity)}, // check_violation
+	{"23514", "order_lines_unit"}:      &order.InvalidError{Field: "lines.unit", What: "is below 0"},
+	{"23514", "order_lines_total"}:     &order.InvalidError{Field: "lines.total", What: "is not the unit's price times the quantity"},
+	{"23514", "orders_totals"}:         &order.InvalidError{Field: "totals", What: "do not add up"},
+	{"23514", "orders_id"}:             &order.InvalidError{Field: "id", What: "is empty"},
+	{"23514", "orders_state"}:          &order.InvalidError{Field: "state", What: "is none"},
+	{"23514", "orders_version"}:        &order.InvalidError{Field: "version", What: "is below 1"},
+	{"23514", "orders_currency"}:       &order.InvalidError{Field: "totals", What: "have no currency"},
+}
+
+// domain returns err as one of package order's that wraps err, too: if it is, or
+// wraps, a *pq.Error that names one of rules by code and constraint, that rule's.
+// Otherwise it is what pgfault.Of says, which knows broken connections.
+//
+// It does not look at the text: that is in the server's language (lc_messages).
+func domain(ctx context.Context, err error) error {
+	//workshop:begin return err
+	//workshop:todo errors.As for a *pq.Error, then look up its Code and Constraint in rules.
+	var said *pq.Error
+	if errors.As(err, &said) {
+		if broken, found := rules[rule{string(said.Code), said.Constraint}]; found {
+			return fmt.Errorf("%w: %w", broken, err)
+		}
+	}
+	return pgfault.Of(ctx, err)
+	//workshop:end
+}
+
+// failed says of err at which step of which order it came about, and what it means.
+func failed(ctx context.Context, o order.Order, step string, err error) error {
+	return fmt.Errorf("createorder: order %q: %s: %w", o.ID, step, domain(ctx, err))
+}
+
+// oneCurrency returns an error if o has amounts of two currencies: the tables keep
+// one for all of them.
+func oneCurrency(o order.Order) error {
+	amounts := []order.Money{o.Totals.Subtotal, o.Totals.Discount, o.Totals.Tax}
+	for _, line := range o.Lines {
+		amounts = append(amounts, line.Unit, line.Total)
+	}
+	for _, amount := range amounts {
+		if amount.Currency != o.Totals.Total.Currency {
+			return &order.InvalidError{Field: "totals", What: fmt.Sprintf("are of two currencies, %q and %q", o.Totals.Total.Currency, amount.Currency)}
+		}
+	}
+	return nil
+}
+
+// orderRow are the arguments of insertOrder.
+func orderRow(o order.Order) []any {
+	return []any{
+		o.ID, o.Customer, string(o.State), o.Totals.Total.Currency,
+		o.Totals.Subtotal.Amount, o.Totals.Discount.Amount, o.Totals.Tax.Amount, o.Totals.Total.Amount,
+		o.Method, o.Payment, o.Version, o.Created.UTC(), o.Updated.UTC(),
+	}
+}
+
+// lineRows are the arguments of insertLines.
+func lineRows(o order.Order) []any {
+	n := len(o.Lines)
+	dishes, names := make([]string, n), make([]string, n)
+	quantities, units, totals := make([]int64, n), make([]int64, n), make([]int64, n)
+	for i, line := range o.Lines {
+		dishes[i], names[i] = line.Dish, line.Name
+		quantities[i], units[i], totals[i] = int64(line.Quantity), line.Unit.Amount, line.Total.Amount
+	}
+	return []any{o.ID, pq.Array(dishes), pq.Array(names), pq.Array(quantities), pq.Array(units), pq.Array(totals)}
+}

@@ -667,7 +667,6 @@ func dial(t *testing.T, addr string) *wire {
 	conn, err := net.DialTimeout("tcp", addr, patience)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(patience))
 	_, leaf, _ := strings.Cut(t.Name(), "/")
 	return &wire{t, conn, bufio.NewReaderSize(conn, 64<<10), regexp.MustCompile(`[^a-z_0-9]+`).ReplaceAllString(leaf, "-")}
 }
@@ -676,6 +675,7 @@ func (w *wire) keyed(text string) string { return strings.ReplaceAll(text, "KEY"
 
 func (w *wire) send(text string) {
 	w.t.Helper()
+	_ = w.conn.SetDeadline(time.Now().Add(patience)) // for the answer too
 	_, err := io.WriteString(w.conn, w.keyed(text))
 	require.NoError(w.t, err, "sending %.200q", text)
 }

@@ -138,15 +138,17 @@ func nothingCollected(err error) bool {
 func undo(ctx context.Context, p order.Ports, o order.Order, cause error) error {
 	//workshop:begin return cause
 	//workshop:todo Refund and Release, each of them detached. errors.Join leaves out what is nil.
+	// Released first: should this process die in between, no order of this ID comes about
+	// that would count on what is about to be paid back.
+	release := detached(ctx, func(ctx context.Context) error { return p.Stock.Release(ctx, o.ID) })
+	if release != nil {
+		release = fmt.Errorf("placeorder: order %q: stock is not released: %w", o.ID, release)
+	}
 	var refund error
 	if o.Payment != "" {
 		if refund = detached(ctx, func(ctx context.Context) error { return p.Payments.Refund(ctx, o.Payment) }); refund != nil {
 			refund = fmt.Errorf("placeorder: order %q: payment %q of %v is not refunded: %w", o.ID, o.Payment, o.Totals.Total, refund)
 		}
-	}
-	release := detached(ctx, func(ctx context.Context) error { return p.Stock.Release(ctx, o.ID) })
-	if release != nil {
-		release = fmt.Errorf("placeorder: order %q: stock is not released: %w", o.ID, release)
 	}
 	return errors.Join(cause, refund, release)
 	//workshop:end

@@ -64,16 +64,19 @@ func TestOpen(t *testing.T) {
 
 	t.Run("has_the_server_end_a_statement_that_takes_too_long", func(t *testing.T) {
 		db := open(t, databaseURL, dbpool.Config{StatementTimeout: 30 * time.Millisecond})
-		ctx := within(t)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
 		_, err := db.ExecContext(ctx, `SELECT pg_sleep(60)`)
-		require.NoError(t, ctx.Err(), "StatementTimeout is 30 ms, and a statement takes a minute: after 2 s, it still runs. statement_timeout is not set")
+		require.NoError(t, ctx.Err(), "StatementTimeout is 30 ms, and a statement takes a minute: after 1 s, it still runs. statement_timeout is not set")
 		assert.Equal(t, "57014", code(err), "StatementTimeout is 30 ms, and a statement takes a minute: the server's error, 57014 (query_canceled), by statement_timeout. It was %v", err)
 	})
 
 	t.Run("has_the_server_end_a_wait_for_a_lock", func(t *testing.T) {
 		db := open(t, databaseURL, dbpool.Config{LockTimeout: 30 * time.Millisecond})
 		defer hold(t, admin, 2)()
-		_, err := db.ExecContext(within(t), `SELECT pg_advisory_xact_lock(2)`)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_, err := db.ExecContext(ctx, `SELECT pg_advisory_xact_lock(2)`)
 		assert.Equal(t, "55P03", code(err), "LockTimeout is 30 ms, and a statement waits for a lock that somebody else has: the server's error, 55P03 (lock_not_available), by lock_timeout. It was %v", err)
 	})
 
@@ -187,11 +190,11 @@ func TestAcquire(t *testing.T) {
 		_, err := acquire(t, within(t), db, 20*time.Millisecond)
 		require.ErrorIs(t, err, dbpool.ErrBusy, "the only connection is in use")
 		free()
-		conn, err := acquire(t, within(t), db, 100*time.Millisecond)
+		conn, err := acquire(t, within(t), db, 50*time.Millisecond)
 		require.NoError(t, err, "the connection is free again")
 		defer conn.Close()
 		var long bool
-		require.NoError(t, conn.GetContext(within(t), &long, `SELECT true FROM pg_sleep(0.15)`), "wait is 100 ms, and a statement takes 150 ms: wait is for the waiting alone")
+		require.NoError(t, conn.GetContext(within(t), &long, `SELECT true FROM pg_sleep(0.07)`), "wait is 50 ms, and a statement takes 70 ms: wait is for the waiting alone")
 	})
 }
 
@@ -411,7 +414,7 @@ func within(t *testing.T) context.Context {
 // condition waits until cond holds.
 func condition(t *testing.T, cond func() bool, what string) {
 	t.Helper()
-	for deadline := time.Now().Add(2 * time.Second); !cond(); time.Sleep(2 * time.Millisecond) {
-		require.True(t, time.Now().Before(deadline), "within 2 s: %s", what)
+	for deadline := time.Now().Add(1500 * time.Millisecond); !cond(); time.Sleep(2 * time.Millisecond) {
+		require.True(t, time.Now().Before(deadline), "within 1.5 s: %s", what)
 	}
 }

@@ -1,0 +1,180 @@
+// Package dbpool keeps connections to PostgreSQL: so many and no more, each with
+// limits of its own, so that one slow thing does not become everybody's.
+//
+// A connection costs: a trip or three to open it, and at the server a process of
+// some megabytes. So they are kept, and shared. A pool without a bound opens one for
+// each request, and a rush takes the server down for all; with a bound, requests
+// wait, and a wait must end. In the story: the pantry has so many doors. Who finds
+// them all taken waits a moment, and not all evening; and nobody stays inside.
+//
+//	request ─► Acquire ─► a free connection ─► statements ─► Close: free again
+//	               └► none within wait: ErrBusy
+//
+// How many? The database does at once what its cores and disks can do. A few times
+// its cores, over all replicas together, is much; more of them only wait for each
+// other. See the PostgreSQL wiki, "Number Of Database Connections".
+//
+// The trade-off: each limit ends something that might have succeeded. Without it,
+// though, a transaction that somebody forgot locks rows for ever.
+//
+// Source: database/sql's documentation of DB; PostgreSQL's manual, "Client Connection
+// Defaults" (20.11).
+package dbpool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+
+	"clicktocode.example/05-business-logic/order"
+)
+
+// ErrBusy: no connection came free in time. It is an order.ErrUnavailable.
+var ErrBusy = fmt.Errorf("dbpool: no connection is free: %w", order.ErrUnavailable)
+
+// Config is how a pool is to be. The zero value is fine for a replica of three.
+// No field may be negative.
+type Config struct {
+	// Application is the name by which the server lists the pool's connections
+	// (application_name in pg_stat_activity). Empty means "orders".
+	Application string
+	// MaxOpen is how many connections there are at most, in use or not. 0 means 10.
+	MaxOpen int
+	// MaxIdle is how many of them are kept while nobody uses them. 0 means MaxOpen.
+	// Fewer, and a pool that is busy opens and closes connections all the time.
+	MaxIdle int
+	// Lifetime is the age at which a connection is closed and replaced, when it is
+	// free: so the load moves to a new server, or a new address. 0 means 30 min.
+	Lifetime time.Duration
+	// IdleTime is how long a connection is kept that nobody uses. 0 means 5 min.
+	IdleTime time.Duration
+	// ConnectTimeout is how long opening a connection may take. 0 means 5 s.
+	ConnectTimeout time.Duration
+
+	// The server's limits for each connection, in whole milliseconds, at least 1 ms:
+	// they hold where a client is too busy, or too dead, to see to its own.
+
+	// StatementTimeout is how long a statement may run. 0 means 10 s.
+	StatementTimeout time.Duration
+	// LockTimeout is how long it may wait for each lock. 0 means 5 s.
+	LockTimeout time.Duration
+	// IdleInTransaction is how long a transaction may stay open without a statement,
+	// until the server ends it, with its connection. 0 means 30 s.
+	IdleInTransaction time.Duration
+}
+
+// Open returns a pool of connections to the database at databaseURL, which is a URL
+// or a list of settings as pq.NewConfig reads it. It opens none yet: so it succeeds
+// when the database is away, and the first who needs a connection opens it.
+//
+// What databaseURL itself sets stays (application_name and the server's limits:
+// statement_timeout, lock_timeout, idle_in_transaction_session_timeout). The caller
+// closes the pool.
+//
+// err names all faults of c at once, and those of databaseURL without its password.
+//
+// Behind PgBouncer, the server's limits must be set at the server (ALTER ROLE … SET),
+// and the names be in its ignore_startup_parameters.
+func Open(databaseURL string, c Config) (*sqlx.DB, error) {
+	c, err := c.complete()
+	if err != nil {
+		return nil, err
+	}
+	config, err := pq.NewConfig(databaseURL)
+	if err != nil {
+		if bad := (*url.Error)(nil); errors.As(err, &bad) {
+			err = bad.Err // its own text has all of the URL, and a log would have the password
+		}
+		return nil, fmt.Errorf("dbpool: the database's URL: %w", err)
+	}
+	config.BinaryParameters = true // arguments travel with their statement, not in a second trip
+	// TODO(dbpool): Set config.ApplicationName and config.ConnectTimeout, and with limit the
+	// server's three limits. pq.NewConnectorConfig makes a connector of config,
+	// sql.OpenDB a pool of that, and sqlx.NewDb a *sqlx.DB, for the driver "postgres".
+	// Before you return it: its bounds, by its four methods Set….
+	// The reference imports, besides what stands above: "database/sql".
+	return sqlx.Open("postgres", databaseURL)
+}
+
+// Acquire takes a connection out of the pool, for the caller to use and to Close.
+// If all are in use, it waits for one, as long as wait.
+//
+// If none came free by then, the error is an ErrBusy, which says how many of how
+// many are in use, as in "2 of 2 in use", and is neither context.DeadlineExceeded
+// nor any other of the context's errors: the caller still has time, for something
+// else. If ctx is done first, the error wraps ctx's, and is no ErrBusy. One that
+// comes of opening a connection is as it is.
+//
+// The connection does not end with wait: that is for the waiting alone.
+func Acquire(ctx context.Context, db *sqlx.DB, wait time.Duration) (*sqlx.Conn, error) {
+	// TODO(dbpool): db.Connx, with a context that ends in wait. If it fails, look at which of the
+	// two contexts is done. db.Stats() knows the numbers.
+	return nil, nil
+}
+
+// Each sends the query, with its arguments, and calls row for each row of the
+// answer, in turn, standing at that row. It stops at row's first error, and returns
+// it. When it returns, also by a panic of row, the rows are closed and their
+// connection is free, even if rows were left.
+//
+// It returns an error as well if the rows end early because the server reports one,
+// the connection breaks, or ctx is done: what row has seen by then is not all.
+func Each(ctx context.Context, db sqlx.QueryerContext, query string, args []any, row func(*sqlx.Rows) error) error {
+	// TODO(dbpool): db.QueryxContext, and a deferred Close; Next until it is false; then Err.
+	return nil
+}
+
+// limit sets a limit of the server for each connection, unless it is set.
+func limit(config *pq.Config, name string, d time.Duration) {
+	if config.Runtime == nil {
+		config.Runtime = map[string]string{}
+	}
+	if config.Runtime[name] == "" {
+		config.Runtime[name] = strconv.FormatInt(d.Milliseconds(), 10)
+	}
+}
+
+// complete returns c with its defaults, or all its faults.
+func (c Config) complete() (Config, error) {
+	if c.Application == "" {
+		c.Application = "orders"
+	}
+	var faults []error
+	if c.MaxOpen == 0 {
+		c.MaxOpen = 10
+	}
+	if c.MaxIdle == 0 {
+		c.MaxIdle = c.MaxOpen
+	}
+	if c.MaxOpen < 0 {
+		faults = append(faults, fmt.Errorf("dbpool: MaxOpen is %d, must not be negative", c.MaxOpen))
+	}
+	if c.MaxIdle < 0 {
+		faults = append(faults, fmt.Errorf("dbpool: MaxIdle is %d, must not be negative", c.MaxIdle))
+	}
+	for _, d := range []struct {
+		name  string
+		value *time.Duration
+		zero  time.Duration
+		least time.Duration
+	}{
+		{"Lifetime", &c.Lifetime, 30 * time.Minute, 1}, {"IdleTime", &c.IdleTime, 5 * time.Minute, 1},
+		{"ConnectTimeout", &c.ConnectTimeout, 5 * time.Second, 1},
+		{"StatementTimeout", &c.StatementTimeout, 10 * time.Second, time.Millisecond}, {"LockTimeout", &c.LockTimeout, 5 * time.Second, time.Millisecond},
+		{"IdleInTransaction", &c.IdleInTransaction, 30 * time.Second, time.Millisecond},
+	} {
+		switch {
+		case *d.value == 0:
+			*d.value = d.zero
+		case *d.value < d.least: // below 1 ms, the server would read 0, which means no limit
+			faults = append(faults, fmt.Errorf("dbpool: %s is %s, must be at least %s", d.name, *d.value, d.least))
+		}
+	}
+	return c, errors.Join(faults...)
+}

@@ -627,7 +627,7 @@ func (w *world) end(t *rapid.T) {
 	// for what could not be asked about until it was too late.
 	for _, p := range w.payments.Book() {
 		_, there := w.orders.state(p.Charge.Order)
-		kept := p.ID != "" && !p.Refunded && w.clock().Sub(w.used[p.Charge.Key]) < 23*time.Hour
+		kept := p.ID != "" && !p.Refunded && w.clock().Sub(w.used[p.Charge.Key]) < 11*time.Hour
 		if kept && !there && !w.died[ordering.Family(p.Charge.Order)] {
 			t.Errorf("payment %+v has no order, and no process has died: Settle refunds it", p)
 		}

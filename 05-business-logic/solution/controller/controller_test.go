@@ -406,7 +406,7 @@ func TestGiven(t *testing.T) {
 	t.Run("List_refuses_what_it_cannot_read", func(t *testing.T) {
 		for _, query := range []string{
 			"limit=0", "limit=101", "limit=-1", "limit=1e2", "limit=", "limit=3&limit=4", "limit=99999999999999999999", "%zz",
-			"state=", "state=eaten", "after=", "after=%00", "after=MTcu", "after=LjE3", "after=" + strings.Repeat("A", 600), "after=OTk5OTk5OTk5OTk5OTk5OTk5OS4xNw", "a;b",
+			"state=", "state=eaten", "after=", "after=%00", "after=MTcu", "after=LjE3", "after=" + strings.Repeat("A", 600), "after=OTk5OTk5OTk5OTk5OTk5OTk5OS4xNw", "after=MTc3NzY1ODQwMDAwMDAwMC4A", "a;b",
 		} {
 			s := newShop(t)
 			got := s.get("/orders?" + query)
@@ -417,6 +417,21 @@ func TestGiven(t *testing.T) {
 		assert.Equal(t, http.StatusOK, newShop(t).get("/orders?limit=100&state=paid").Code)
 	})
 
+	t.Run("asks_for_no_order_that_no_database_keeps", func(t *testing.T) {
+		s := newShop(t)
+		s.who.Scopes = []string{controller.ScopeRead, controller.ScopeWrite, controller.ScopeKitchen}
+		for _, id := range []string{"%00", "17%00", "%ff", "%c3"} { // U+0000, and what is no UTF-8
+			for _, got := range []*httptest.ResponseRecorder{
+				s.get("/orders/" + id), s.do(http.MethodPost, "/orders/"+id+"/cancel", ""), s.do(http.MethodPost, "/orders/"+id+"/advance", `{"to": "preparing"}`),
+			} {
+				require.Equal(t, http.StatusNotFound, got.Code, "%s", id)
+				isProblem(t, got, id)
+			}
+		}
+		got := s.do(http.MethodPost, "/orders/17/advance", `{"to": "\u0000"}`)
+		require.Equal(t, http.StatusBadRequest, got.Code)
+		assert.Empty(t, s.asked)
+	})
 	t.Run("Once_stands_before_Place", func(t *testing.T) {
 		s := newShop(t)
 		s.config.Once = func(c *gin.Context) { c.AbortWithStatus(http.StatusTeapot) }

@@ -10,11 +10,10 @@ package enqueue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jmoiron/sqlx"
-	"github.com/lib/pq"
-	"github.com/lib/pq/pqerror"
 
 	"clicktocode.example/05-business-logic/order"
 	"clicktocode.example/06-database-cache/pgfault"
@@ -26,7 +25,8 @@ func (b *Outbox) Enqueue(ctx context.Context, tx *sqlx.Tx, m order.Mail) error {
 	}
 	_, err := tx.ExecContext(ctx, `INSERT INTO outbox (key, "to", subject, text) VALUES ($1, $2, $3, $4)`,
 		m.Key, m.To, m.Subject, m.Text)
-	if pq.As(err, pqerror.UniqueViolation) != nil {
+	var said interface{ SQLState() string }
+	if errors.As(err, &said) && said.SQLState() == "23505" {
 		return nil
 	}
 	if err != nil {

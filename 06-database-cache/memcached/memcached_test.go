@@ -344,6 +344,28 @@ func TestBinaryProtocol(t *testing.T) {
 	})
 }
 
+// TestLines are answers of Debian's memcached, 1.6.18, that other versions word in
+// another way, so that they are not in the suite.
+func TestLines(t *testing.T) {
+	serve(t, memcached.Config{}, func(t *testing.T, _ *memcached.Server, p *pipes) {
+		w := p.dial()
+		defer w.Close()
+		for _, exchange := range [][2]string{
+			{"\r\n", "ERROR\r\n"},
+			{"get\r\n", "ERROR\r\n"},
+			{"set a 0 0\r\n", "ERROR\r\n"},
+			{"flush_all 1 2 3\r\n", "ERROR\r\n"},
+			{"mg a v\r\n", "ERROR\r\n"},
+			{"  set a 0 0 4\r\ndata\r\n", "STORED\r\n"},
+			{"delete a 1\r\n", "CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n"},
+			{"get a\x00b\r\n", "VALUE a 0 4\r\ndata\r\nEND\r\n"},
+			{"version and more\r\n", "VERSION " + memcached.Version + "\r\n"},
+		} {
+			require.Equal(t, exchange[1], w.say(t, exchange[0]), "%q", exchange[0])
+		}
+	})
+}
+
 func TestLRU(t *testing.T) {
 	has := func(t *testing.T, w *client) (keys string) {
 		for key := range strings.SplitSeq("a b c d e f", " ") {
@@ -426,7 +448,7 @@ func TestLRU(t *testing.T) {
 func TestMemory(t *testing.T) {
 	for _, size := range []int{1, 100, 1000, 10_000} {
 		t.Run(fmt.Sprintf("values of %d octets", size), func(t *testing.T) {
-			const room = 16 << 20
+			const room = 4 << 20
 			s, err := memcached.New(memcached.Config{MaxBytes: room})
 			require.NoError(t, err)
 			before := heap()

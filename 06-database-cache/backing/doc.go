@@ -11,20 +11,25 @@
 //
 // # What it starts dies with its parent
 //
-// On Unix a PostgreSQL server is started by a supervisor: this same program, run
-// once more, which holds the reading end of a pipe whose writing end the parent
-// holds. When the parent ends, however it ends, the kernel closes that end, and
-// the supervisor stops the server and removes its folder. It leads a process group
-// of its own, so that Ctrl-C reaches the service first, which may still write what
-// it has promised. On Linux the server is told as well when the supervisor dies.
+// A server is started by a supervisor: this same program, run once more, which holds
+// the reading end of a pipe whose writing end the parent holds. When the parent ends,
+// however it ends, the kernel closes that end, and the supervisor stops the server
+// and removes its folder. It leads a process group of its own, so that Ctrl-C reaches
+// the service first, which may still write what it has promised. When the supervisor
+// itself is killed, Linux tells the server, and Windows ends it with the job that the
+// supervisor held; the next cluster to start removes the folder that is left. On
+// macOS nobody tells the server then.
 //
-// A program is its own supervisor by this package's init, which looks for one
-// variable in the environment, CLICKTOCODE_POSTGRES_SUPERVISOR. Where that is set,
-// init never returns: it runs the server, and then ends the process. So nothing has
-// to be called, neither in main nor in a TestMain, and it works from a test's
-// binary as it does from `go run`.
+// A program is its own supervisor by this package's init, which looks for a variable
+// in the environment, CLICKTOCODE_POSTGRES_SUPERVISOR or
+// CLICKTOCODE_MEMCACHED_SUPERVISOR. Where one is set, init never returns: it runs the
+// server, and then ends the process. So nothing has to be called, neither in main nor
+// in a TestMain, and it works from a test's binary as it does from `go run`.
 //
-// On Windows there is no supervisor: the server belongs to a job object that the
-// parent holds, and Windows ends all of a job when its last handle closes. The
-// folder of a killed parent is removed by the next one to start.
+// PostgreSQL refuses to run as root. For root it runs as user postgres or nobody.
+//
+// # What was never run
+//
+// All of it is tested on Linux. What it does on Windows (pg_ctl, a job object) and on
+// macOS is compiled and vetted, and was never run there.
 package backing

@@ -44,11 +44,13 @@ type PostgresConfig struct {
 	// Addr is where the cluster listens: a loopback address with a port, such as
 	// "127.0.0.1:5433". Empty means 127.0.0.1 and a free port.
 	Addr string
-	// DataDir is the cluster's folder, which is made where it is missing, and kept:
-	// OpenPostgres with the same folder, once the former server is gone, leads to the
-	// same data with the same password. Whatever was committed is there again, even
-	// after a kill -9 of everything (though not after a power failure: fsync is off).
-	// Empty means a new folder, removed at the end.
+	// DataDir is the cluster's folder, which is kept: OpenPostgres with the same one,
+	// once the former server is gone, leads to the same data with the same password.
+	// Whatever was committed is there again, even after a kill -9 of everything (though
+	// not after a power failure: fsync is off). It is made where it is missing; if it is
+	// there, it is empty or was made by this package. The user whom root's server runs
+	// as must be able to enter the folders above it. Empty means a new folder, removed
+	// at the end.
 	DataDir string
 	// Dir is where that new folder is made, of 30 MB and what is written later. Empty
 	// means memory where there is plenty (Linux's /dev/shm, with 1 GB free), and
@@ -82,6 +84,8 @@ type Postgres struct {
 
 // OpenPostgres finds a PostgreSQL or starts one, and returns once it answers. ctx
 // bounds that alone: what was started lasts until Close, or the end of the process.
+// When ctx ends, OpenPostgres returns once all is undone, which takes moments, but a
+// second or so the first time, when initdb runs.
 //
 // It is an error that wraps ErrNoPostgres where there is none; any other error says
 // that something is there and does not work.
@@ -109,6 +113,8 @@ func OpenPostgres(ctx context.Context, c PostgresConfig) (*Postgres, error) {
 		Dir:      c.Dir,
 		CacheDir: c.CacheDir,
 		Settings: c.Settings,
+
+		InitdbGrace: initdbGrace,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("backing: %s: %w", bin, err)

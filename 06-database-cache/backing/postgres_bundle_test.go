@@ -157,6 +157,17 @@ func nothingUnpacked(t *testing.T, cache string) {
 	}
 }
 
+// find does what OpenPostgres does before it starts anything.
+func find(ctx context.Context, c PostgresConfig) (binaries, error) {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := c.validate(); err != nil {
+		return binaries{}, err
+	}
+	return c.binaries(ctx)
+}
+
 func TestBundle(t *testing.T) {
 	t.Run("of a file is checked, unpacked once and used", func(t *testing.T) {
 		nothingInstalled(t, "")
@@ -197,19 +208,17 @@ func TestBundle(t *testing.T) {
 		c := PostgresConfig{Bundle: server.URL + "/b.txz#sha256=" + digestOf(text), CacheDir: cache, Log: slog.New(slog.NewTextHandler(&log, nil))}
 		off := c
 		off.NoDownload = true
-		_, err := OpenPostgres(t.Context(), off)
+		_, err := find(t.Context(), off)
 		require.ErrorContains(t, err, "downloads are turned off")
 
-		pg, err := OpenPostgres(t.Context(), c)
+		_, err = find(t.Context(), c)
 		require.NoError(t, err)
-		require.NoError(t, pg.Close())
 		require.Contains(t, log.String(), "0.1 MB")
 		require.Contains(t, log.String(), server.URL)
 
 		server.Close()
-		pg, err = OpenPostgres(t.Context(), off)
+		_, err = find(t.Context(), off)
 		require.NoError(t, err, "it is in the cache")
-		require.NoError(t, pg.Close())
 	})
 
 	t.Run("of the list is downloaded once, by one of many", func(t *testing.T) {
@@ -228,12 +237,9 @@ func TestBundle(t *testing.T) {
 		errs := make(chan error, 3)
 		for range cap(errs) {
 			go func() {
-				pg, err := OpenPostgres(t.Context(), PostgresConfig{CacheDir: cache})
-				if err == nil {
-					if !strings.Contains(pg.Took, "downloaded") && !strings.Contains(pg.Took, "cache") {
-						err = errors.New(pg.Took)
-					}
-					err = errors.Join(err, pg.Close())
+				bin, err := find(t.Context(), PostgresConfig{CacheDir: cache})
+				if err == nil && !strings.Contains(bin.Where, "downloaded") && !strings.Contains(bin.Where, "cache") {
+					err = errors.New(bin.Where)
 				}
 				errs <- err
 			}()
@@ -244,7 +250,7 @@ func TestBundle(t *testing.T) {
 		require.EqualValues(t, 1, asked.Load(), "downloads")
 
 		other, _ := room(t)
-		_, err := OpenPostgres(t.Context(), PostgresConfig{CacheDir: other, NoDownload: true})
+		_, err := find(t.Context(), PostgresConfig{CacheDir: other, NoDownload: true})
 		require.ErrorIs(t, err, ErrNoPostgres)
 		require.ErrorContains(t, err, "17.9.0.jar was not downloaded")
 	})
@@ -258,7 +264,7 @@ func TestBundle(t *testing.T) {
 		cache, _ := room(t)
 		for _, c := range []PostgresConfig{{}, {Bundle: server.URL}, {Bundle: server.URL + "#sha256=" + wrong}} {
 			c.CacheDir = cache
-			_, err := OpenPostgres(t.Context(), c)
+			_, err := find(t.Context(), c)
 			require.ErrorContains(t, err, "was not unpacked", "%+v", c)
 			require.ErrorContains(t, err, digestOf(text))
 			require.ErrorContains(t, err, wrong)
@@ -268,10 +274,10 @@ func TestBundle(t *testing.T) {
 
 	t.Run("without a digest is not read", func(t *testing.T) {
 		nothingInstalled(t, "")
-		_, err := OpenPostgres(t.Context(), PostgresConfig{Bundle: "/not/there.jar", CacheDir: t.TempDir()})
+		_, err := find(t.Context(), PostgresConfig{Bundle: "/not/there.jar", CacheDir: t.TempDir()})
 		require.ErrorContains(t, err, "there.jar#sha256=")
 		for _, bad := range []string{"#sha256=12", "#md5=12", "#"} {
-			_, err = OpenPostgres(t.Context(), PostgresConfig{Bundle: "/not/there.jar" + bad, CacheDir: t.TempDir()})
+			_, err = find(t.Context(), PostgresConfig{Bundle: "/not/there.jar" + bad, CacheDir: t.TempDir()})
 			require.ErrorContains(t, err, "sha256=", bad)
 		}
 	})
@@ -293,14 +299,13 @@ func TestBundle(t *testing.T) {
 		defer server.Close()
 		cache, _ := room(t)
 		c := PostgresConfig{Bundle: server.URL + "#sha256=" + digestOf(text), CacheDir: cache}
-		_, err := OpenPostgres(t.Context(), c)
+		_, err := find(t.Context(), c)
 		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 		require.ErrorContains(t, err, fmt.Sprintf("after %d octets", len(text)/2))
 		nothingUnpacked(t, cache)
 		whole.Store(true)
-		pg, err := OpenPostgres(t.Context(), c)
+		_, err = find(t.Context(), c)
 		require.NoError(t, err)
-		require.NoError(t, pg.Close())
 	})
 
 	t.Run("that stalls, is missing or too long is given up", func(t *testing.T) {
@@ -329,13 +334,13 @@ func TestBundle(t *testing.T) {
 		defer server.Close()
 		defer close(done)
 		open := func(ctx context.Context, path string) error {
-			_, err := OpenPostgres(ctx, PostgresConfig{Bundle: server.URL + path + "#sha256=" + strings.Repeat("1", 64), CacheDir: cache})
+			_, err := find(ctx, PostgresConfig{Bundle: server.URL + path + "#sha256=" + strings.Repeat("1", 64), CacheDir: cache})
 			return err
 		}
 		require.ErrorContains(t, open(t.Context(), "/stalls"), "nothing has come for 50ms")
 		require.ErrorContains(t, open(t.Context(), "/missing"), "404 Not Found")
 		bundleList = fmt.Sprintf("17.5.0 %s 4000 %s %s/long", platform(), strings.Repeat("1", 64), server.URL)
-		_, err := OpenPostgres(t.Context(), PostgresConfig{CacheDir: cache})
+		_, err := find(t.Context(), PostgresConfig{CacheDir: cache})
 		require.ErrorContains(t, err, "more than 4000 octets")
 		stall = was
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, errors.New("the guest has left"))
@@ -358,7 +363,7 @@ func TestBundle(t *testing.T) {
 		}
 		t.Cleanup(func() { create = was })
 		c := PostgresConfig{Bundle: file + "#sha256=" + digestOf(text), CacheDir: cache}
-		_, err := OpenPostgres(t.Context(), c)
+		_, err := find(t.Context(), c)
 		require.ErrorIs(t, err, syscall.ENOSPC)
 		nothingUnpacked(t, cache)
 
@@ -366,9 +371,8 @@ func TestBundle(t *testing.T) {
 		half := filepath.Join(cache, "postgresql", "bundle-half-1", "bin")
 		require.NoError(t, os.MkdirAll(half, 0o755))
 		create = was
-		pg, err := OpenPostgres(t.Context(), c)
+		_, err = find(t.Context(), c)
 		require.NoError(t, err)
-		require.NoError(t, pg.Close())
 		require.NoDirExists(t, half)
 	})
 
@@ -386,7 +390,7 @@ func TestBundle(t *testing.T) {
 			text := txz(t, bad)
 			file := filepath.Join(dir, "bundle")
 			require.NoError(t, os.WriteFile(file, text, 0o600))
-			_, err := OpenPostgres(t.Context(), PostgresConfig{Bundle: file + "#sha256=" + digestOf(text), CacheDir: cache})
+			_, err := find(t.Context(), PostgresConfig{Bundle: file + "#sha256=" + digestOf(text), CacheDir: cache})
 			require.ErrorContains(t, err, "leads out of the archive", "%+v", bad)
 			nothingUnpacked(t, cache)
 		}
@@ -400,7 +404,7 @@ func TestBundle(t *testing.T) {
 		for _, text := range []string{"", "hello", "PK\x03\x04", empty.String(), string(txz(t, nil)[:20]), string(txz(t, []entry{{name: "readme", text: "x"}}))} {
 			file := filepath.Join(dir, "bundle")
 			require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-			_, err := OpenPostgres(t.Context(), PostgresConfig{Bundle: file + "#sha256=" + digestOf([]byte(text)), CacheDir: cache})
+			_, err := find(t.Context(), PostgresConfig{Bundle: file + "#sha256=" + digestOf([]byte(text)), CacheDir: cache})
 			require.Error(t, err, "%q", text)
 		}
 	})
@@ -438,7 +442,7 @@ func TestBundleList(t *testing.T) {
 func TestNothingFound(t *testing.T) {
 	nothingInstalled(t, "")
 	cache, dir := room(t)
-	_, err := OpenPostgres(t.Context(), PostgresConfig{CacheDir: cache})
+	_, err := find(t.Context(), PostgresConfig{CacheDir: cache})
 	require.ErrorIs(t, err, ErrNoPostgres)
 	for _, words := range []string{"no server is installed", "nothing can be downloaded", platform(), InstallPostgres(), "DATABASE_URL"} {
 		require.ErrorContains(t, err, words)
@@ -449,11 +453,10 @@ func TestNothingFound(t *testing.T) {
 	found := installed()
 	places = func() []place { return append([]place{{broken, "where it is broken"}}, found...) }
 	var log bytes.Buffer
-	pg, err := OpenPostgres(t.Context(), PostgresConfig{CacheDir: cache, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	bin, err := find(t.Context(), PostgresConfig{CacheDir: cache, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if len(found) > 0 {
 		require.NoError(t, err)
-		require.Contains(t, pg.Took, found[0].where)
-		require.NoError(t, pg.Close())
+		require.Contains(t, bin.Where, found[0].where)
 	}
 	require.Contains(t, log.String(), broken)
 }
@@ -496,8 +499,8 @@ func TestPortIsLost(t *testing.T) {
 	require.NoError(t, err)
 	bin, err := examine(t.Context(), found[0].dir, found[0].where, as)
 	require.NoError(t, err)
-	cache, dir := room(t)
-	c, err := newCluster(t.Context(), job{Binaries: bin, Addr: "127.0.0.1:0", Dir: dir, CacheDir: cache})
+	_, dir := room(t)
+	c, err := newCluster(t.Context(), job{Binaries: bin, Addr: "127.0.0.1:0", Dir: dir, CacheDir: cacheDir()})
 	require.NoError(t, err)
 	require.Equal(t, 3, looks)
 	require.NoError(t, c.stop(fast))

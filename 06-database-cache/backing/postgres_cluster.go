@@ -23,17 +23,23 @@ import (
 const (
 	superuser    = "postgres"
 	folderPrefix = "from-click-to-code-postgres-"
+	lockName     = "from-click-to-code.lock"
 	// slow is how long a cluster may take to start, whatever the caller allows: a
 	// laptop that is compiling takes seconds for initdb.
 	slow = 2 * time.Minute
 )
 
+// initdbGrace is how long initdb may go on after its caller has left: a second
+// would do, were the machine not busy. It is a variable for tests.
+var initdbGrace = 10 * time.Second
+
 // A cluster is a server with the folder it works in:
 //
-//	lock      held by whoever runs it, and by the server's processes
-//	log       what the server says
-//	password  of the superuser; where it is missing, the cluster was never finished
-//	data      PostgreSQL's own
+//	from-click-to-code.lock  held by whoever runs it, and by the server's processes
+//	unfinished               there until the cluster was ready for the first time
+//	password                 of the superuser
+//	log                      what the server says
+//	data                     PostgreSQL's own
 type cluster struct {
 	job
 	folder   string
@@ -60,6 +66,7 @@ const (
 
 func (c *cluster) data() string         { return filepath.Join(c.folder, "data") }
 func (c *cluster) passwordFile() string { return filepath.Join(c.folder, "password") }
+func (c *cluster) unfinished() string   { return filepath.Join(c.folder, "unfinished") }
 func (c *cluster) logFile() string      { return filepath.Join(c.folder, "log") }
 func (c *cluster) throwaway() bool      { return c.DataDir == "" }
 
@@ -79,23 +86,34 @@ func newCluster(ctx context.Context, j job) (_ *cluster, err error) {
 	if err := c.open(ctx); err != nil {
 		return nil, err
 	}
-	password, err := os.ReadFile(c.passwordFile())
-	if err == nil {
+	if c.finished() {
+		password, err := os.ReadFile(c.passwordFile())
+		if err != nil {
+			return nil, fmt.Errorf("there is data in %s, and no password to it: %w", c.folder, err)
+		}
 		c.password = string(password)
 		return c, c.explain(c.start(ctx))
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	if err := os.WriteFile(c.unfinished(), nil, 0o600); err != nil {
 		return nil, err
 	}
 	for _, fresh := range []bool{false, true} {
+		memory := leftMemory(c.folder)
 		if err := os.RemoveAll(c.data()); err != nil { // of one that was never finished
 			return nil, err
 		}
+		memory()
 		if err := c.make(ctx, fresh); err != nil {
 			return nil, c.explain(err)
 		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		if err = c.start(ctx); err == nil {
-			return c, c.changePassword(ctx)
+			if err := c.changePassword(ctx); err != nil {
+				return nil, err
+			}
+			return c, os.Remove(c.unfinished())
 		}
 		if ctx.Err() != nil || errors.Is(err, errAddressInUse) || !c.copied {
 			break
@@ -103,6 +121,14 @@ func newCluster(ctx context.Context, j job) (_ *cluster, err error) {
 		// Perhaps the template was damaged, by a power failure. Another one is made, once.
 	}
 	return nil, c.explain(err)
+}
+
+// finished reports whether there is data that somebody may rely on. What was left
+// half made, by a process that was killed, is made anew.
+func (c *cluster) finished() bool {
+	_, dataErr := os.Lstat(c.data())
+	_, err := os.Lstat(c.unfinished())
+	return dataErr == nil && errors.Is(err, fs.ErrNotExist)
 }
 
 // open makes the folder and takes its lock.
@@ -113,7 +139,7 @@ func (c *cluster) open(ctx context.Context) (err error) {
 		if c.folder, err = os.MkdirTemp(c.Dir, folderPrefix); err != nil {
 			return err
 		}
-	} else if err := os.MkdirAll(c.folder, 0o700); err != nil {
+	} else if err := c.keep(); err != nil {
 		return err
 	}
 	if c.Binaries.Account != nil { // who must get through to the data, and sees nothing else
@@ -121,7 +147,7 @@ func (c *cluster) open(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if c.lock, err = os.OpenFile(filepath.Join(c.folder, "lock"), os.O_CREATE|os.O_RDWR, 0o600); err != nil {
+	if c.lock, err = os.OpenFile(filepath.Join(c.folder, lockName), os.O_CREATE|os.O_RDWR, 0o600); err != nil {
 		return err
 	}
 	// The server's processes share the lock, so whoever gets it is alone with the
@@ -132,6 +158,27 @@ func (c *cluster) open(ctx context.Context) (err error) {
 		c.lock.Close()
 		c.lock = nil
 		return fmt.Errorf("the folder %s is in use by another server: %w", c.folder, err)
+	}
+	return nil
+}
+
+// keep makes the folder that is kept, or sees to it that what is there is ours: it
+// is not another's to be written into.
+func (c *cluster) keep() error {
+	if err := os.MkdirAll(c.folder, 0o700); err != nil {
+		return err
+	}
+	inside, err := os.ReadDir(c.folder)
+	if err != nil {
+		return err
+	}
+	for _, e := range inside {
+		if e.Name() == lockName {
+			return nil
+		}
+	}
+	if len(inside) > 0 {
+		return fmt.Errorf("the folder %s holds something else (%s): name a new or empty one", c.folder, inside[0].Name())
 	}
 	return nil
 }
@@ -160,7 +207,7 @@ func sweep(dir string) {
 		if err != nil || !info.IsDir() || !ours(info) || time.Since(info.ModTime()) < time.Minute {
 			continue // the youngest may be about to take their lock
 		}
-		lock, err := os.OpenFile(filepath.Join(folder, "lock"), os.O_RDWR, 0)
+		lock, err := os.OpenFile(filepath.Join(folder, lockName), os.O_RDWR, 0)
 		if err != nil {
 			continue
 		}
@@ -169,7 +216,9 @@ func sweep(dir string) {
 		err = lockFile(free, lock, true)
 		lock.Close()
 		if err == nil {
+			memory := leftMemory(folder)
 			_ = os.RemoveAll(folder) // the next one tries again
+			memory()
 		}
 	}
 }
@@ -256,12 +305,17 @@ func (c *cluster) initdb(ctx context.Context) error {
 			return err
 		}
 	}
-	cmd := exec.CommandContext(ctx, c.Binaries.path("initdb"), slices.Concat(initdbArgs, []string{"--pgdata=" + c.data(), "--pwfile=" + secret})...)
+	// In the middle of its work it cannot clean up, and would leave shared memory that
+	// nobody finds. It is nearly done, and its result is kept for the next one.
+	patient, kill := context.WithCancel(context.WithoutCancel(ctx))
+	defer kill()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(c.InitdbGrace, kill) })()
+	cmd := exec.CommandContext(patient, c.Binaries.path("initdb"), slices.Concat(initdbArgs, []string{"--pgdata=" + c.data(), "--pwfile=" + secret})...)
 	cmd.Dir, cmd.Env = c.folder, serverEnv()
 	runAs(cmd, as)
 	leadGroup(cmd)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		if ctx.Err() != nil {
+		if patient.Err() != nil {
 			return context.Cause(ctx)
 		}
 		return fmt.Errorf("initdb: %w%s", err, indented(strings.TrimSpace(string(out))))
@@ -519,18 +573,14 @@ func (c *cluster) query(ctx context.Context, statement, want string) error {
 }
 
 // changePassword gives the cluster a password of its own: that of the template is
-// every cluster's. Only when it is written down is the cluster finished.
+// every cluster's.
 func (c *cluster) changePassword(ctx context.Context) error {
 	password := rand.Text()
 	if err := c.query(ctx, "ALTER ROLE "+superuser+" PASSWORD '"+password+"'", ""); err != nil {
 		return err
 	}
 	c.password, c.url = password, databaseURL(c.addr, password)
-	half := c.passwordFile() + ".half"
-	if err := os.WriteFile(half, []byte(password), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(half, c.passwordFile())
+	return os.WriteFile(c.passwordFile(), []byte(password), 0o600)
 }
 
 // halt stops the server's process, if there is one, and waits for it.
@@ -573,9 +623,11 @@ func (c *cluster) stop(how shutdown) error {
 // removeAll removes a folder whose last users may be about to end: after the
 // server's process was killed, its children notice within moments.
 func removeAll(folder string) error {
+	memory := leftMemory(folder)
 	var err error
 	for range 100 {
 		if err = os.RemoveAll(folder); err == nil {
+			memory()
 			return nil
 		}
 		time.Sleep(20 * time.Millisecond)

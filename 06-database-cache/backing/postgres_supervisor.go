@@ -36,6 +36,8 @@ type job struct {
 	Dir      string
 	CacheDir string // "": none
 	Settings map[string]string
+
+	InitdbGrace time.Duration
 }
 
 // report is what it answers, as a line of JSON each: once when the server runs or

@@ -107,8 +107,11 @@ func lockFile(ctx context.Context, f *os.File, alone bool) error {
 	})
 }
 
-// ours reports whether a file belongs to us.
-func ours(info os.FileInfo) bool {
+// belongs reports whether a file is a user's.
+func belongs(info os.FileInfo, uid uint32) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && int(stat.Uid) == os.Geteuid()
+	return ok && stat.Uid == uid
 }
+
+// ours reports whether a file is this user's.
+func ours(info os.FileInfo) bool { return belongs(info, uint32(os.Geteuid())) }

@@ -21,18 +21,27 @@ var files embed.FS
 // Migrate brings db, a PostgreSQL database, to the newest version of the schema.
 // It does nothing where it is there already. Several replicas may call it at once:
 // one migrates, and the others wait for it, as long as ctx lasts.
+//
+// A migration of a large table takes its time: give it a pool whose connections have
+// no limits of the kind that package dbpool sets.
 func Migrate(ctx context.Context, db *sql.DB) error {
 	dir, err := fs.Sub(files, "migrations")
 	if err != nil {
 		return fmt.Errorf("schema: %w", err)
 	}
-	locker, err := lock.NewPostgresSessionLocker() // an advisory lock: two replicas that start together would both create tables
+	// An advisory lock: two replicas that start together would both create tables. Who
+	// does not get it asks again each second, up to five minutes.
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
 	if err != nil {
 		return fmt.Errorf("schema: %w", err)
 	}
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, dir, goose.WithSessionLocker(locker))
 	if err != nil {
 		return fmt.Errorf("schema: %w", err)
+	}
+	// Asked without the lock: most starts have nothing to do, and need not queue.
+	if pending, err := provider.HasPending(ctx); err == nil && !pending {
+		return nil
 	}
 	if _, err := provider.Up(ctx); err != nil {
 		return fmt.Errorf("schema: migrate: %w", err)

@@ -23,6 +23,8 @@ package dbpool
 
 import (
 	"context"
+	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net/url"
@@ -67,6 +69,10 @@ type Config struct {
 	// IdleInTransaction is how long a transaction may stay open without a statement,
 	// until the server ends it, with its connection. 0 means 30 s.
 	IdleInTransaction time.Duration
+
+	// OpenDB makes the pool of a connector, as instrumentation does that counts and
+	// traces statements. nil means sql.OpenDB.
+	OpenDB func(driver.Connector) *sql.DB
 }
 
 // Open returns a pool of connections to the database at databaseURL, which is a URL
@@ -96,9 +102,8 @@ func Open(databaseURL string, c Config) (*sqlx.DB, error) {
 	config.BinaryParameters = true // arguments travel with their statement, not in a second trip
 	// TODO(dbpool): Set config.ApplicationName and config.ConnectTimeout, and with limit the
 	// server's three limits. pq.NewConnectorConfig makes a connector of config,
-	// sql.OpenDB a pool of that, and sqlx.NewDb a *sqlx.DB, for the driver "postgres".
+	// c.OpenDB a pool of that, and sqlx.NewDb a *sqlx.DB, for the driver "postgres".
 	// Before you return it: its bounds, by its four methods Set….
-	// The reference imports, besides what stands above: "database/sql".
 	return sqlx.Open("postgres", databaseURL)
 }
 
@@ -144,6 +149,9 @@ func limit(config *pq.Config, name string, d time.Duration) {
 func (c Config) complete() (Config, error) {
 	if c.Application == "" {
 		c.Application = "orders"
+	}
+	if c.OpenDB == nil {
+		c.OpenDB = sql.OpenDB
 	}
 	var faults []error
 	if c.MaxOpen == 0 {

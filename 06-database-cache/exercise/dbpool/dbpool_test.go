@@ -31,7 +31,7 @@ func TestOpen(t *testing.T) {
 	})
 
 	t.Run("opens_no_more_than_its_bound", func(t *testing.T) {
-		db := open(t, databaseURL, dbpool.Config{Application: "bound", MaxOpen: 3})
+		db := open(t, with(t, databaseURL, "application_name", "bound"), dbpool.Config{MaxOpen: 3})
 		lock := hold(t, admin, 1)
 		ctx := within(t)
 		done := make(chan error, 10)
@@ -42,7 +42,7 @@ func TestOpen(t *testing.T) {
 			}()
 		}
 		// Each of them now has a connection, or waits for one.
-		condition(t, func() bool { return connections(t, admin, "bound", "%")+int(db.Stats().WaitCount) >= 10 }, "10 statements at once, each of which has a connection or waits for one")
+		condition(t, 4*time.Second, func() bool { return connections(t, admin, "bound", "%")+int(db.Stats().WaitCount) >= 10 }, "10 statements at once, each of which has a connection or waits for one")
 		got := connections(t, admin, "bound", "%")
 		lock()
 		for range 10 {
@@ -59,22 +59,22 @@ func TestOpen(t *testing.T) {
 	t.Run("replaces_a_connection_when_it_is_old", func(t *testing.T) {
 		db := open(t, databaseURL, dbpool.Config{Lifetime: 20 * time.Millisecond})
 		first := processes(t, db, 1)[0]
-		condition(t, func() bool { return processes(t, db, 1)[0] != first }, "Lifetime is 20 ms, and one connection after the other is asked which process of the server it has: another one than at first")
+		condition(t, 1500*time.Millisecond, func() bool { return processes(t, db, 1)[0] != first }, "Lifetime is 20 ms, and one connection after the other is asked which process of the server it has: another one than at first")
 	})
 
 	t.Run("has_the_server_end_a_statement_that_takes_too_long", func(t *testing.T) {
 		db := open(t, databaseURL, dbpool.Config{StatementTimeout: 30 * time.Millisecond})
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 700*time.Millisecond)
 		defer cancel()
 		_, err := db.ExecContext(ctx, `SELECT pg_sleep(60)`)
-		require.NoError(t, ctx.Err(), "StatementTimeout is 30 ms, and a statement takes a minute: after 1 s, it still runs. statement_timeout is not set")
+		require.NoError(t, ctx.Err(), "StatementTimeout is 30 ms, and a statement takes a minute: after 0.7 s, it still runs. statement_timeout is not set")
 		assert.Equal(t, "57014", code(err), "StatementTimeout is 30 ms, and a statement takes a minute: the server's error, 57014 (query_canceled), by statement_timeout. It was %v", err)
 	})
 
 	t.Run("has_the_server_end_a_wait_for_a_lock", func(t *testing.T) {
 		db := open(t, databaseURL, dbpool.Config{LockTimeout: 30 * time.Millisecond})
 		defer hold(t, admin, 2)()
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 700*time.Millisecond)
 		defer cancel()
 		_, err := db.ExecContext(ctx, `SELECT pg_advisory_xact_lock(2)`)
 		assert.Equal(t, "55P03", code(err), "LockTimeout is 30 ms, and a statement waits for a lock that somebody else has: the server's error, 55P03 (lock_not_available), by lock_timeout. It was %v", err)
@@ -87,7 +87,7 @@ func TestOpen(t *testing.T) {
 		defer tx.Rollback()
 		var process int
 		require.NoError(t, tx.Get(&process, `SELECT pg_backend_pid()`))
-		condition(t, func() bool {
+		condition(t, 1500*time.Millisecond, func() bool {
 			var there bool
 			require.NoError(t, admin.Get(&there, `SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = $1)`, process))
 			return !there
@@ -95,13 +95,7 @@ func TestOpen(t *testing.T) {
 	})
 
 	t.Run("leaves_what_the_URL_sets", func(t *testing.T) {
-		u, err := url.Parse(databaseURL)
-		require.NoError(t, err)
-		q := u.Query()
-		q.Set("application_name", "operator")
-		q.Set("lock_timeout", "1234")
-		u.RawQuery = q.Encode()
-		db := open(t, u.String(), dbpool.Config{Application: "program", LockTimeout: time.Second, StatementTimeout: 2 * time.Second})
+		db := open(t, with(t, databaseURL, "application_name", "operator", "lock_timeout", "1234"), dbpool.Config{Application: "program", LockTimeout: time.Second, StatementTimeout: 2 * time.Second})
 		assert.Equal(t, "operator 1234ms 2s", show(t, db, "application_name")+" "+show(t, db, "lock_timeout")+" "+show(t, db, "statement_timeout"),
 			"the URL has application_name=operator and lock_timeout=1234, and Config has program, 1 s, and a StatementTimeout of 2 s: application_name, lock_timeout and statement_timeout. Who runs the service has the last word")
 	})
@@ -205,8 +199,8 @@ func TestEach(t *testing.T) {
 	const three = `SELECT n FROM generate_series(1, 3) n`
 
 	// single returns a pool of one connection.
-	single := func(t *testing.T, application string) *sqlx.DB {
-		db := open(t, databaseURL, dbpool.Config{Application: application})
+	single := func(t *testing.T) *sqlx.DB {
+		db := open(t, databaseURL, dbpool.Config{})
 		db.SetMaxOpenConns(1)
 		return db
 	}
@@ -220,20 +214,20 @@ func TestEach(t *testing.T) {
 	}
 
 	t.Run("calls_row_for_each_row", func(t *testing.T) {
-		got, err := numbers(t, within(t), single(t, "each"), three, nil)
+		got, err := numbers(t, within(t), single(t), three, nil)
 		require.NoError(t, err)
 		assert.Equal(t, []int{1, 2, 3}, got, "a query of three rows: what row has read, by Scan")
 	})
 
 	t.Run("sends_the_arguments", func(t *testing.T) {
-		got, err := numbers(t, within(t), single(t, "each"), `SELECT n FROM generate_series($1::int, $2::int) n`, nil, 4, 6)
+		got, err := numbers(t, within(t), single(t), `SELECT n FROM generate_series($1::int, $2::int) n`, nil, 4, 6)
 		require.NoError(t, err)
 		assert.Equal(t, []int{4, 5, 6}, got, "the query … generate_series($1, $2), and the arguments 4 and 6: what row has read")
 	})
 
 	t.Run("stops_at_the_first_error_of_row", func(t *testing.T) {
 		enough := errors.New("enough")
-		got, err := numbers(t, within(t), single(t, "each"), three, func(n int) error {
+		got, err := numbers(t, within(t), single(t), three, func(n int) error {
 			if n == 2 {
 				return enough
 			}
@@ -244,7 +238,7 @@ func TestEach(t *testing.T) {
 	})
 
 	t.Run("frees_its_connection_when_rows_are_left", func(t *testing.T) {
-		db := single(t, "left")
+		db := single(t)
 		enough := errors.New("enough")
 		_, err := numbers(t, within(t), db, `SELECT n FROM generate_series(1, 1000) n`, func(int) error { return enough })
 		require.ErrorIs(t, err, enough, "row returned an error at the first row")
@@ -252,7 +246,7 @@ func TestEach(t *testing.T) {
 	})
 
 	t.Run("frees_its_connection_when_row_panics", func(t *testing.T) {
-		db := single(t, "panics")
+		db := single(t)
 		ctx := within(t)
 		require.PanicsWithValue(t, "a defect in row", func() {
 			_ = dbpool.Each(ctx, db, three, nil, func(*sqlx.Rows) error { panic("a defect in row") })
@@ -261,18 +255,19 @@ func TestEach(t *testing.T) {
 	})
 
 	t.Run("reports_rows_that_end_early", func(t *testing.T) {
-		got, err := numbers(t, within(t), single(t, "early"), `SELECT 6 / (4 - n) FROM generate_series(1, 9) n`, nil)
+		got, err := numbers(t, within(t), single(t), `SELECT 6 / (4 - n) FROM generate_series(1, 9) n`, nil)
 		require.LessOrEqual(t, len(got), 3)
 		assert.Equal(t, "22012", code(err), "the server sends three rows, and then an error, 22012 (division_by_zero): Each returns it. Next is false for an error, too; ask Err after it. It returned %v", err)
 	})
 
 	t.Run("reports_a_statement_that_is_refused", func(t *testing.T) {
-		_, err := numbers(t, within(t), single(t, "refused"), `SELECT n FROM nothing`, nil)
+		_, err := numbers(t, within(t), single(t), `SELECT n FROM nothing`, nil)
 		assert.Equal(t, "42P01", code(err), "there is no such table: the server's error, 42P01 (undefined_table). Each returned %v", err)
 	})
 
 	t.Run("a_customer_who_leaves_frees_the_connection_and_the_server", func(t *testing.T) {
-		db := single(t, "leaves")
+		db := open(t, with(t, databaseURL, "application_name", "leaves"), dbpool.Config{})
+		db.SetMaxOpenConns(1)
 		release := hold(t, admin, 4)
 		defer release()
 		ctx, cancel := context.WithCancel(context.Background())
@@ -281,7 +276,7 @@ func TestEach(t *testing.T) {
 		go func() {
 			done <- dbpool.Each(ctx, db, `SELECT pg_advisory_xact_lock_shared(4)::text`, nil, func(*sqlx.Rows) error { return nil })
 		}()
-		condition(t, func() bool { return connections(t, admin, "leaves", "active") == 1 || len(done) > 0 }, "a query that waits at the server")
+		condition(t, 4*time.Second, func() bool { return connections(t, admin, "leaves", "active") == 1 || len(done) > 0 }, "a query that waits at the server")
 		require.Empty(t, done, "Each returned, and its query waits at the server for a lock that somebody else has")
 		cancel()
 		select {
@@ -290,7 +285,7 @@ func TestEach(t *testing.T) {
 		case <-time.After(2 * time.Second):
 			require.Fail(t, "Each does not return", "its query waits at the server, and its customer left 2 s ago: send it in ctx")
 		}
-		condition(t, func() bool { return connections(t, admin, "leaves", "active") == 0 }, "the query's customer has left: the server works on it no more")
+		condition(t, 4*time.Second, func() bool { return connections(t, admin, "leaves", "active") == 0 }, "the query's customer has left: the server works on it no more")
 		free(t, db, "the query's customer has left: the pool has room for the next one")
 	})
 }
@@ -356,6 +351,19 @@ func open(t *testing.T, databaseURL string, c dbpool.Config) *sqlx.DB {
 	return db
 }
 
+// with returns databaseURL with settings, as in "lock_timeout", "1234".
+func with(t *testing.T, databaseURL string, settings ...string) string {
+	t.Helper()
+	u, err := url.Parse(databaseURL)
+	require.NoError(t, err)
+	q := u.Query()
+	for i := 0; i < len(settings); i += 2 {
+		q.Set(settings[i], settings[i+1])
+	}
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
 // show is a setting of a connection.
 func show(t *testing.T, db *sqlx.DB, setting string) (value string) {
 	t.Helper()
@@ -412,9 +420,9 @@ func within(t *testing.T) context.Context {
 }
 
 // condition waits until cond holds.
-func condition(t *testing.T, cond func() bool, what string) {
+func condition(t *testing.T, patience time.Duration, cond func() bool, what string) {
 	t.Helper()
-	for deadline := time.Now().Add(1500 * time.Millisecond); !cond(); time.Sleep(2 * time.Millisecond) {
-		require.True(t, time.Now().Before(deadline), "within 1.5 s: %s", what)
+	for deadline := time.Now().Add(patience); !cond(); time.Sleep(2 * time.Millisecond) {
+		require.True(t, time.Now().Before(deadline), "within %s: %s", patience, what)
 	}
 }

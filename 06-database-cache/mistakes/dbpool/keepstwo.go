@@ -9,7 +9,6 @@
 package dbpool
 
 import (
-	"database/sql"
 	"errors"
 	"fmt"
 	"net/url"
@@ -42,7 +41,7 @@ func Open(databaseURL string, c Config) (*sqlx.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dbpool: %w", err)
 	}
-	db := sqlx.NewDb(sql.OpenDB(connector), "postgres")
+	db := sqlx.NewDb(c.OpenDB(connector), "postgres")
 	db.SetMaxOpenConns(c.MaxOpen)
 	db.SetConnMaxLifetime(c.Lifetime)
 	db.SetConnMaxIdleTime(c.IdleTime)

@@ -24,6 +24,7 @@ package dbpool
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net/url"
@@ -68,6 +69,10 @@ type Config struct {
 	// IdleInTransaction is how long a transaction may stay open without a statement,
 	// until the server ends it, with its connection. 0 means 30 s.
 	IdleInTransaction time.Duration
+
+	// OpenDB makes the pool of a connector, as instrumentation does that counts and
+	// traces statements. nil means sql.OpenDB.
+	OpenDB func(driver.Connector) *sql.DB
 }
 
 // Open returns a pool of connections to the database at databaseURL, which is a URL
@@ -98,7 +103,7 @@ func Open(databaseURL string, c Config) (*sqlx.DB, error) {
 	//workshop:begin return sqlx.Open("postgres", databaseURL)
 	//workshop:todo Set config.ApplicationName and config.ConnectTimeout, and with limit the
 	//workshop:todo server's three limits. pq.NewConnectorConfig makes a connector of config,
-	//workshop:todo sql.OpenDB a pool of that, and sqlx.NewDb a *sqlx.DB, for the driver "postgres".
+	//workshop:todo c.OpenDB a pool of that, and sqlx.NewDb a *sqlx.DB, for the driver "postgres".
 	//workshop:todo Before you return it: its bounds, by its four methods Set….
 	if config.ApplicationName == "" {
 		config.ApplicationName = c.Application
@@ -111,7 +116,7 @@ func Open(databaseURL string, c Config) (*sqlx.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dbpool: %w", err)
 	}
-	db := sqlx.NewDb(sql.OpenDB(connector), "postgres")
+	db := sqlx.NewDb(c.OpenDB(connector), "postgres")
 	db.SetMaxOpenConns(c.MaxOpen) // without a bound, a rush opens connections until the server refuses all
 	db.SetMaxIdleConns(c.MaxIdle) // the default is 2: of ten that come back, eight would be closed
 	db.SetConnMaxLifetime(c.Lifetime)
@@ -183,6 +188,9 @@ func limit(config *pq.Config, name string, d time.Duration) {
 func (c Config) complete() (Config, error) {
 	if c.Application == "" {
 		c.Application = "orders"
+	}
+	if c.OpenDB == nil {
+		c.OpenDB = sql.OpenDB
 	}
 	var faults []error
 	if c.MaxOpen == 0 {

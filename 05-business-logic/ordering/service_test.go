@@ -432,6 +432,23 @@ func TestUndo(t *testing.T) {
 		assert.EqualValues(t, twoTeas, k.money(), "who takes a charge for paid that was paid back cooks for nothing")
 	})
 
+	t.Run("the_loop_undoes_no_order_that_another_replica_has_placed_since", func(t *testing.T) {
+		k := newKitchen(t)
+		k.faults.Before(ordertest.Create, down)
+		k.faults.Before(ordertest.Release, down)
+		_, err := tea(t.Context(), k.Service, "k")
+		require.Error(t, err)
+		k.faults.Before(ordertest.Create, nil)
+		k.faults.Before(ordertest.Release, nil)
+		o, err := tea(t.Context(), k.start(t, k.config), "k")
+		require.NoError(t, err)
+		require.NoError(t, k.settle(t))
+		assert.Equal(t, order.Paid, k.state(t, o.ID))
+		assert.Equal(t, 7, k.teas(t))
+		assert.EqualValues(t, twoTeas, k.money())
+		assert.Empty(t, k.Left())
+	})
+
 	t.Run("close_tries_once_more", func(t *testing.T) {
 		k := newKitchen(t)
 		k.faults.Before(ordertest.Create, down)

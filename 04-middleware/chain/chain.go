@@ -64,6 +64,9 @@ type Config struct {
 	// Health answers GET and HEAD of /healthz, ahead of all bouncers: the edges ask
 	// several times a second, and must not be logged or limited. nil answers 200.
 	Health gin.HandlerFunc
+	// Before is called ahead of all bouncers, for who counts or follows requests. It
+	// must not answer. nil is nobody.
+	Before gin.HandlerFunc
 	// Development lets gin print its routes and warnings to standard error. gin knows
 	// one mode for the whole process: the New that was called last decides.
 	Development bool
@@ -97,6 +100,9 @@ func New(c Config) (*gin.Engine, error) {
 	var bouncers []gin.HandlerFunc
 	add := func(h gin.HandlerFunc, err error) {
 		bouncers, faults = append(bouncers, h), append(faults, err)
+	}
+	if c.Before != nil {
+		add(c.Before, nil)
 	}
 	add(requestid.New(c.RequestID))
 	add(accesslog.New(accesslog.Config{Log: c.Log}))

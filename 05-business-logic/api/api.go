@@ -101,6 +101,12 @@ type Config struct {
 	Origins []string
 	// RateLimit bounds each client. The zero value means PerSecond and Burst.
 	RateLimit ratelimit.Config
+	// Render is controller.Config's, and Produces are the media types beside
+	// application/json that Accept may ask for, since Render writes them.
+	Render   func(c *gin.Context, status int, answer any)
+	Produces []string
+	// Health and Before are chain.Config's.
+	Health, Before gin.HandlerFunc
 	// Log gets the access log, panics, and what went wrong behind an answer that does
 	// not tell. nil means slog.Default().
 	Log *slog.Logger
@@ -128,6 +134,8 @@ func New(c Config) (*gin.Engine, error) {
 	engine, err := chain.New(chain.Config{
 		TrustedProxies: c.TrustedProxies,
 		Log:            c.Log,
+		Health:         c.Health,
+		Before:         c.Before,
 		Development:    c.Development,
 		Deadline:       deadline.Config{Timeout: Timeout},
 		CORS: cors.Config{
@@ -135,13 +143,14 @@ func New(c Config) (*gin.Engine, error) {
 			Expose: []string{"Location", "Retry-After", idempotency.Replayed, "X-Request-ID"}, MaxAge: 10 * time.Minute,
 		},
 		RateLimit:    c.RateLimit,
-		Validate:     validate.Config{MaxBody: MaxBody},
+		Validate:     validate.Config{MaxBody: MaxBody, Accept: append([]string{"application/json"}, c.Produces...)},
 		Authenticate: who,
 	})
 	faults = append(faults, err)
 	orders, err := controller.New(c.Service, controller.Config{
 		Method: cmp.Or(c.Method, DefaultMethod),
 		Once:   idempotency.Handler(c.Keys),
+		Render: c.Render,
 	})
 	if err := errors.Join(append(faults, err)...); err != nil {
 		return nil, err

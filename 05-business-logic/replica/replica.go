@@ -1,12 +1,12 @@
-// Package replica is what a replica of chapter 5 is: the order service, put together
-// of its parts, and the two stand-ins that it talks to on a laptop.
+// Package replica is what a replica of the order service is, put together of its
+// parts, and the two stand-ins that it talks to on a laptop.
 //
-//	api ─► ordering ─► menu, stock, orders     in memory, until chapter 6
+//	api ─► ordering ─► menu, stock, orders     in memory, or the caller's
 //	                ├► stripe ─► breaker ─► Stripe's API, or the stand-in
 //	                └► sendgrid ─► SendGrid's API, or the stand-in
 //
-// Since orders are in its memory, there is one replica, and what it knows ends with
-// it. Chapter 6 brings the database, and with it the others.
+// With orders in its memory, there is one replica, and what it knows ends with it, as
+// in chapter 5. Chapter 6 brings the database, and with it the others.
 package replica
 
 import (
@@ -20,6 +20,8 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/gin-gonic/gin"
+
 	"clicktocode.example/04-middleware/issuer"
 	"clicktocode.example/04-middleware/solution/ratelimit"
 	"clicktocode.example/05-business-logic/api"
@@ -28,6 +30,7 @@ import (
 	"clicktocode.example/05-business-logic/ordering"
 	"clicktocode.example/05-business-logic/sendgrid"
 	"clicktocode.example/05-business-logic/solution/breaker"
+	"clicktocode.example/05-business-logic/solution/controller"
 	"clicktocode.example/05-business-logic/solution/webhook"
 	"clicktocode.example/05-business-logic/stripe"
 )
@@ -55,8 +58,8 @@ const (
 	openTime  = 5 * time.Second
 )
 
-// Config is what a Replica works with. Key, Stripe.Key, Mail.Key and Mail.From are
-// required.
+// Config is what a Replica works with. Key, Stripe.Key and, without Outbox, Mail.Key
+// and Mail.From are required.
 type Config struct {
 	// Stripe is where payments are made. What it does not say of Transport, Retry,
 	// Timeout and Breaker is set here, so that a charge fits into a request.
@@ -68,7 +71,18 @@ type Config struct {
 	// Recipient has the customer ada's go to ada@example.com, which is nobody's.
 	Mail      sendgrid.Config
 	Recipient func(customer string) string
-	// Stock is how many there are of each dish, by ID. nil means as Menu says.
+	// Wrap, unless nil, returns what carries requests to Stripe in base's place.
+	Wrap func(base http.RoundTripper) http.RoundTripper
+	// Outbox says that who keeps orders keeps their mail, too, and others send it:
+	// Mail and Recipient are not used.
+	Outbox bool
+	// Ports are where menu, stock and orders are, all three or none. They stay the
+	// caller's. None means in memory. Payments is not used.
+	Ports order.Ports
+	// Show, unless nil, returns what the API asks in the service's place: the same,
+	// but what is only shown may come from a cache.
+	Show func(controller.Service) controller.Service
+	// Stock is how many there are of each dish in memory, by ID. nil means as Menu says.
 	Stock map[string]int
 	// Interval is how often it is looked after what is open: ordering.Config's. 0 means
 	// 5 s.
@@ -79,6 +93,9 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	Origins        []string
 	RateLimit      ratelimit.Config
+	Render         func(c *gin.Context, status int, answer any)
+	Produces       []string
+	Health, Before gin.HandlerFunc
 	Development    bool
 	Log            *slog.Logger
 }
@@ -99,11 +116,12 @@ func New(c Config) (*Replica, error) {
 	r := &Replica{idle: func() {}}
 	faults := []error{r.pay(&c)}
 	var err error
-	if c.Mail.Timeout == 0 {
-		c.Mail.Timeout = mailTime
+	var mailer order.Mailer // nil sends none
+	if !c.Outbox {
+		c.Mail.Timeout = cmp.Or(c.Mail.Timeout, mailTime)
+		r.mailer, err = sendgrid.New(c.Mail)
+		mailer, faults = r.mailer, append(faults, err)
 	}
-	r.mailer, err = sendgrid.New(c.Mail)
-	faults = append(faults, err)
 	if c.WebhookSecret == "" {
 		c.WebhookSecret, err = Secret("")
 		faults = append(faults, err)
@@ -123,15 +141,24 @@ func New(c Config) (*Replica, error) {
 	if c.Recipient == nil {
 		c.Recipient = func(customer string) string { return customer + "@example.com" }
 	}
-	ports := order.Ports{Menu: memory.NewMenu(menu), Stock: memory.NewStock(stock), Payments: r.payments, Orders: memory.NewOrders()}
+	ports := c.Ports
+	if ports == (order.Ports{}) {
+		ports = order.Ports{Menu: memory.NewMenu(menu), Stock: memory.NewStock(stock), Orders: memory.NewOrders()}
+	}
+	ports.Payments = r.payments
 	if r.service, err = ordering.New(ordering.Config{
-		Ports: ports, Tax: Tax, Mailer: r.mailer, Recipient: c.Recipient, Interval: cmp.Or(c.Interval, settleTime), Log: c.Log,
+		Ports: ports, Tax: Tax, Mailer: mailer, Recipient: c.Recipient, Interval: cmp.Or(c.Interval, settleTime), Log: c.Log,
 	}); err != nil {
 		return nil, err
 	}
+	var shown controller.Service = r.service
+	if c.Show != nil {
+		shown = c.Show(shown)
+	}
 	r.Handler, err = api.New(api.Config{
-		Service: r.service, Menu: ports.Menu, Stock: ports.Stock, Verifier: verifier, Settle: r.settle,
+		Service: shown, Menu: ports.Menu, Stock: ports.Stock, Verifier: verifier, Settle: r.settle,
 		Key: c.Key, TrustedProxies: c.TrustedProxies, Origins: c.Origins, RateLimit: c.RateLimit, Development: c.Development, Log: c.Log,
+		Render: c.Render, Produces: c.Produces, Health: c.Health, Before: c.Before,
 	})
 	if err != nil {
 		return nil, errors.Join(err, r.Close(context.Background()))
@@ -149,6 +176,9 @@ func (r *Replica) pay(c *Config) (err error) {
 			TLSHandshakeTimeout: connectTime, MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute,
 		}
 		s.Transport, r.idle = own, own.CloseIdleConnections
+	}
+	if c.Wrap != nil {
+		s.Transport = c.Wrap(s.Transport)
 	}
 	s.Timeout = cmp.Or(s.Timeout, chargeTime)
 	s.Retry.FirstDelay = cmp.Or(s.Retry.FirstDelay, firstWait)
@@ -180,7 +210,9 @@ func (r *Replica) settle(ctx context.Context, e webhook.Event) error {
 func (r *Replica) Close(ctx context.Context) error {
 	err := r.service.Close(ctx)
 	r.payments.Close()
-	r.mailer.Close()
+	if r.mailer != nil {
+		r.mailer.Close()
+	}
 	r.idle()
 	return err
 }

@@ -95,8 +95,8 @@ func refuse(c *gin.Context, err error) {
 	problem.Abort(c, d)
 }
 
-// shown is an order as its customer sees it.
-type shown struct {
+// Order is an order as its customer sees it.
+type Order struct {
 	ID       string       `json:"id"`
 	State    order.State  `json:"state"`
 	Lines    []order.Line `json:"lines"`
@@ -108,19 +108,25 @@ type shown struct {
 	Updated  time.Time    `json:"updated"`
 }
 
-func show(o order.Order) shown {
+func show(o order.Order) *Order {
 	if o.Lines == nil {
 		o.Lines = []order.Line{} // an empty list, not null
 	}
-	return shown{
+	return &Order{
 		o.ID, o.State, o.Lines,
 		o.Totals.Subtotal, o.Totals.Discount, o.Totals.Tax, o.Totals.Total,
 		o.Created.UTC(), o.Updated.UTC(),
 	}
 }
 
-// reply answers with o as JSON. No cache may keep it: it is one customer's.
-func reply(c *gin.Context, status int, o order.Order) {
+// Page is a part of a list of orders.
+type Page struct {
+	Orders []*Order `json:"orders"`
+	Next   string   `json:"next,omitempty"` // the cursor of the page behind it; empty on the last
+}
+
+// reply answers with o. No cache may keep it: it is one customer's.
+func (s *Controllers) reply(c *gin.Context, status int, o order.Order) {
 	c.Header("Cache-Control", "no-store")
-	c.JSON(status, show(o))
+	s.config.Render(c, status, show(o))
 }

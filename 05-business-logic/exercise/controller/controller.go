@@ -73,6 +73,9 @@ type Config struct {
 	// Once, unless nil, is called before an order is placed, and behind the check of
 	// the scope: idempotency.Handler goes here.
 	Once gin.HandlerFunc
+	// Render, unless nil, writes what a route answers, which is an *Order or a *Page,
+	// with status. nil means as JSON. Problems are not its business.
+	Render func(c *gin.Context, status int, answer any)
 }
 
 // Controllers are the handlers of the orders' routes. Make them with New.
@@ -88,6 +91,9 @@ func New(s Service, c Config) (*Controllers, error) {
 	}
 	if c.Once == nil {
 		c.Once = func(*gin.Context) {}
+	}
+	if c.Render == nil {
+		c.Render = func(c *gin.Context, status int, answer any) { c.JSON(status, answer) }
 	}
 	return &Controllers{service: s, config: c}, nil
 }
@@ -126,7 +132,7 @@ type placing struct {
 //
 // The answer's status is 201, or 202 if the order is in state order.Pending: it is
 // kept, but whether it will be cooked is open (RFC 9110 §15.3.3). Both have the
-// order as their body (reply), and its path in the field Location: the path of
+// order as their body (s.reply), and its path in the field Location: the path of
 // this route as it is registered (c.FullPath), a slash, and the order's ID. So
 // where the routes are registered under /v2, it is /v2/orders/17.
 //
@@ -135,7 +141,7 @@ type placing struct {
 func (s *Controllers) place(c *gin.Context) {
 	// TODO(controller): Read the body into a placing (bind), put in s.config.Method where it names no
 	// method, and call s.service.Place in the request's context. Then answer: refuse,
-	// or Location and reply.
+	// or Location and s.reply.
 	// The reference imports, besides what stands above: "fmt".
 }
 
@@ -184,21 +190,18 @@ func (s *Controllers) list(c *gin.Context) {
 		refuse(c, err)
 		return
 	}
-	var page struct {
-		Orders []shown `json:"orders"`
-		Next   string  `json:"next,omitempty"`
-	}
+	var page Page
 	if len(orders) > limit {
 		orders = orders[:limit]
 		last := orders[limit-1]
 		page.Next = encodeCursor(order.Cursor{Created: last.Created, ID: last.ID})
 	}
-	page.Orders = make([]shown, 0, len(orders)) // an empty list, not null
+	page.Orders = make([]*Order, 0, len(orders)) // an empty list, not null
 	for _, o := range orders {
 		page.Orders = append(page.Orders, show(o))
 	}
 	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusOK, page)
+	s.config.Render(c, http.StatusOK, &page)
 }
 
 // get answers GET /orders/:id.
@@ -212,7 +215,7 @@ func (s *Controllers) get(c *gin.Context) {
 		refuse(c, err)
 		return
 	}
-	reply(c, http.StatusOK, o)
+	s.reply(c, http.StatusOK, o)
 }
 
 // cancel answers POST /orders/:id/cancel, whose body does not matter.
@@ -226,7 +229,7 @@ func (s *Controllers) cancel(c *gin.Context) {
 		refuse(c, err)
 		return
 	}
-	reply(c, http.StatusOK, o)
+	s.reply(c, http.StatusOK, o)
 }
 
 // advance answers POST /orders/:id/advance, whose body is {"to": "preparing"}.
@@ -249,7 +252,7 @@ func (s *Controllers) advance(c *gin.Context) {
 		refuse(c, err)
 		return
 	}
-	reply(c, http.StatusOK, o)
+	s.reply(c, http.StatusOK, o)
 }
 
 // whose is the customer whose orders the request is about: its principal, or

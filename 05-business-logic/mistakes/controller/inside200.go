@@ -35,5 +35,5 @@ func (s *Controllers) place(c *gin.Context) {
 		status = http.StatusAccepted
 	}
 	c.Header("Location", c.FullPath()+"/"+o.ID)
-	reply(c, status, o)
+	s.reply(c, status, o)
 }

@@ -74,6 +74,9 @@ type Config struct {
 	// Once, unless nil, is called before an order is placed, and behind the check of
 	// the scope: idempotency.Handler goes here.
 	Once gin.HandlerFunc
+	// Render, unless nil, writes what a route answers, which is an *Order or a *Page,
+	// with status. nil means as JSON. Problems are not its business.
+	Render func(c *gin.Context, status int, answer any)
 }
 
 // Controllers are the handlers of the orders' routes. Make them with New.
@@ -89,6 +92,9 @@ func New(s Service, c Config) (*Controllers, error) {
 	}
 	if c.Once == nil {
 		c.Once = func(*gin.Context) {}
+	}
+	if c.Render == nil {
+		c.Render = func(c *gin.Context, status int, answer any) { c.JSON(status, answer) }
 	}
 	return &Controllers{service: s, config: c}, nil
 }
@@ -127,7 +133,7 @@ type placing struct {
 //
 // The answer's status is 201, or 202 if the order is in state order.Pending: it is
 // kept, but whether it will be cooked is open (RFC 9110 §15.3.3). Both have the
-// order as their body (reply), and its path in the field Location: the path of
+// order as their body (s.reply), and its path in the field Location: the path of
 // this route as it is registered (c.FullPath), a slash, and the order's ID. So
 // where the routes are registered under /v2, it is /v2/orders/17.
 //
@@ -137,7 +143,7 @@ func (s *Controllers) place(c *gin.Context) {
 	//workshop:begin
 	//workshop:todo Read the body into a placing (bind), put in s.config.Method where it names no
 	//workshop:todo method, and call s.service.Place in the request's context. Then answer: refuse,
-	//workshop:todo or Location and reply.
+	//workshop:todo or Location and s.reply.
 	var body placing
 	if !bind(c, &body) {
 		return
@@ -160,7 +166,7 @@ func (s *Controllers) place(c *gin.Context) {
 		status = http.StatusAccepted // 201 would be taken for "paid"
 	}
 	c.Header("Location", c.FullPath()+"/"+o.ID) // relative to the site: "17" alone would mean /17
-	reply(c, status, o)
+	s.reply(c, status, o)
 	//workshop:end
 }
 
@@ -235,21 +241,18 @@ func (s *Controllers) list(c *gin.Context) {
 		refuse(c, err)
 		return
 	}
-	var page struct {
-		Orders []shown `json:"orders"`
-		Next   string  `json:"next,omitempty"`
-	}
+	var page Page
 	if len(orders) > limit {
 		orders = orders[:limit]
 		last := orders[limit-1]
 		page.Next = encodeCursor(order.Cursor{Created: last.Created, ID: last.ID})
 	}
-	page.Orders = make([]shown, 0, len(orders)) // an empty list, not null
+	page.Orders = make([]*Order, 0, len(orders)) // an empty list, not null
 	for _, o := range orders {
 		page.Orders = append(page.Orders, show(o))
 	}
 	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusOK, page)
+	s.config.Render(c, http.StatusOK, &page)
 }
 
 // get answers GET /orders/:id.
@@ -263,7 +266,7 @@ func (s *Controllers) get(c *gin.Context) {
 		refuse(c, err)
 		return
 	}
-	reply(c, http.StatusOK, o)
+	s.reply(c, http.StatusOK, o)
 }
 
 // cancel answers POST /orders/:id/cancel, whose body does not matter.
@@ -277,7 +280,7 @@ func (s *Controllers) cancel(c *gin.Context) {
 		refuse(c, err)
 		return
 	}
-	reply(c, http.StatusOK, o)
+	s.reply(c, http.StatusOK, o)
 }
 
 // advance answers POST /orders/:id/advance, whose body is {"to": "preparing"}.
@@ -300,7 +303,7 @@ func (s *Controllers) advance(c *gin.Context) {
 		refuse(c, err)
 		return
 	}
-	reply(c, http.StatusOK, o)
+	s.reply(c, http.StatusOK, o)
 }
 
 // whose is the customer whose orders the request is about: its principal, or

@@ -35,8 +35,10 @@ type Config struct {
 	Picker string
 	// HealthPath is what checks ask for. Empty means "/".
 	HealthPath string
-	// AdminAddr is where package admin listens. Empty means nowhere.
+	// AdminAddr is where Admin's handler is served, for the operator. Empty means
+	// nowhere. A nil Admin means package admin's.
 	AdminAddr string
+	Admin     func(*balancer.Pool) http.Handler
 	// Transport makes the transport that carries requests to backends, of the one
 	// that the balancer would use itself. nil is that one. What it made is told to
 	// CloseIdleConnections in the end, where it can.
@@ -132,7 +134,10 @@ func Run(ctx context.Context, c Config, serve func(*dispatch.Handler) error) err
 		if err != nil {
 			return fmt.Errorf("loadbalancer: for the operator: %w", err)
 		}
-		operator := &http.Server{Handler: admin.New(pool), ReadHeaderTimeout: answerTime}
+		if c.Admin == nil {
+			c.Admin = admin.New
+		}
+		operator := &http.Server{Handler: c.Admin(pool), ReadHeaderTimeout: answerTime}
 		defer operator.Close()
 		beside.Go(func() { _ = operator.Serve(ln) }) // ends by Close
 	}

@@ -46,11 +46,15 @@ type Config struct {
 	// nil is nobody, as behind a layer-4 balancer: the PROXY header has set the
 	// client's address then, and nothing before it speaks HTTP.
 	Trusted []netip.Prefix
-	// Backends, Picker, HealthPath and AdminAddr are loadbalancer.Config's.
+	// Backends, Picker, HealthPath, AdminAddr and Admin are loadbalancer.Config's.
 	Backends   []*balancer.Backend
 	Picker     string
 	HealthPath string
 	AdminAddr  string
+	Admin      func(*balancer.Pool) http.Handler
+	// Upstream, unless nil, returns what carries requests to backends in base's place:
+	// each attempt comes by.
+	Upstream func(base http.RoundTripper) http.RoundTripper
 	// API are the path prefixes that the backends answer. All others are the page's.
 	API []string
 	// CacheBytes bounds the cache, as cache.Config's MaxBytes.
@@ -60,6 +64,8 @@ type Config struct {
 	Reveal bool
 	// Observe, unless nil, wraps what stands behind the limits.
 	Observe func(http.Handler) http.Handler
+	// OnCache, unless nil, gets the cache before anybody is served.
+	OnCache func(*cache.Cache)
 	// OnChange is loadbalancer.Config's.
 	OnChange func(what string)
 	// Log gets what went wrong. nil is slog.Default().
@@ -73,17 +79,35 @@ func Run(ctx context.Context, c Config, serve func(http.Handler) error) error {
 		return errors.New("edge: Name, Hosts and Backends are required")
 	}
 	return loadbalancer.Run(ctx, loadbalancer.Config{
-		Backends: c.Backends, Picker: c.Picker, HealthPath: c.HealthPath, AdminAddr: c.AdminAddr, Reveal: c.Reveal, OnChange: c.OnChange, Log: c.Log,
-		Transport: func(upstream *http.Transport) http.RoundTripper { return fastpath.New(upstream) },
+		Backends: c.Backends, Picker: c.Picker, HealthPath: c.HealthPath, AdminAddr: c.AdminAddr, Admin: c.Admin,
+		Reveal: c.Reveal, OnChange: c.OnChange, Log: c.Log, Transport: c.transport,
 	}, func(balancer *dispatch.Handler) error {
 		handler, cached, err := c.chain(balancer)
 		if err != nil {
 			return err
 		}
 		defer cached.Close()
+		if c.OnCache != nil {
+			c.OnCache(cached)
+		}
 		return serve(handler)
 	})
 }
+
+// transport is what carries requests to backends.
+func (c Config) transport(upstream *http.Transport) http.RoundTripper {
+	fast := fastpath.New(upstream)
+	if c.Upstream == nil {
+		return fast
+	}
+	return struct {
+		http.RoundTripper
+		idle
+	}{c.Upstream(fast), fast}
+}
+
+// idle is a transport that keeps connections.
+type idle interface{ CloseIdleConnections() }
 
 // chain builds the handlers from the last one on.
 func (c Config) chain(balancer *dispatch.Handler) (http.Handler, *cache.Cache, error) {

@@ -30,8 +30,8 @@ import (
 	"clicktocode.example/03-reverse-proxy/framing"
 )
 
-// Config says what stands behind the gate. All fields but Replicas and Try are
-// required.
+// Config says what stands behind the gate. All fields but Replicas, Edge and Try
+// are required.
 type Config struct {
 	// Title is the stack's, and Path the path of the URL where a customer goes.
 	Title, Path string
@@ -44,6 +44,8 @@ type Config struct {
 	Replica func(ctx context.Context, s *stage.Stage) (http.Handler, error)
 	// Replicas are the names of the replicas' roles. None means a, b and c.
 	Replicas []string
+	// Edge, unless nil, may change what is to be the edge of that stage.
+	Edge func(s *stage.Stage, c *edge.Config) error
 	// Try are things to do, and come first.
 	Try []stage.Try
 }
@@ -154,11 +156,17 @@ func (g *gate) serveEdge(ctx context.Context, s *stage.Stage, addr, admin, picke
 		debug.SetGCPercent(edge.GCPercent)
 	}
 	refused := func(reason string) { s.Request("refused: "+reason, 0, nil) }
-	return edge.Run(ctx, edge.Config{
+	c := edge.Config{
 		Name: s.Name, Hosts: []string{"shop.test", "www.shop.test"}, API: g.API,
 		Backends: backends, Picker: picker, HealthPath: "/healthz", AdminAddr: admin,
 		Reveal: true, Observe: s.Observe, OnChange: func(what string) { s.Request(what, 0, nil) }, Log: s.Log,
-	}, func(h http.Handler) error {
+	}
+	if g.Edge != nil {
+		if err := g.Edge(s, &c); err != nil {
+			return err
+		}
+	}
+	return edge.Run(ctx, c, func(h http.Handler) error {
 		return roles.HTTPS{
 			Handler: h,
 			Listen:  func(ln net.Listener) (net.Listener, error) { return proxyproto.Listen(ln, headerTime) },

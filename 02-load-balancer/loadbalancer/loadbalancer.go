@@ -4,6 +4,7 @@
 package loadbalancer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,10 +36,10 @@ type Config struct {
 	Picker string
 	// HealthPath is what checks ask for. Empty means "/".
 	HealthPath string
-	// AdminAddr is where Admin's handler is served, for the operator. Empty means
-	// nowhere. A nil Admin means package admin's.
+	// CheckInterval is checks.Config's Interval. 0 means 1 s.
+	CheckInterval time.Duration
+	// AdminAddr is where package admin listens. Empty means nowhere.
 	AdminAddr string
-	Admin     func(*balancer.Pool) http.Handler
 	// Transport makes the transport that carries requests to backends, of the one
 	// that the balancer would use itself. nil is that one. What it made is told to
 	// CloseIdleConnections in the end, where it can.
@@ -98,7 +99,7 @@ func Run(ctx context.Context, c Config, serve func(*dispatch.Handler) error) err
 		return err
 	}
 	defer detector.Close()
-	checker, err := checks.New(pool, checks.Config{Path: c.HealthPath, Interval: checkEvery, OnChange: func(b *balancer.Backend, up bool, err error) {
+	checker, err := checks.New(pool, checks.Config{Path: c.HealthPath, Interval: cmp.Or(c.CheckInterval, checkEvery), OnChange: func(b *balancer.Backend, up bool, err error) {
 		if up {
 			c.OnChange(b.Name() + " is up")
 		} else {
@@ -134,10 +135,7 @@ func Run(ctx context.Context, c Config, serve func(*dispatch.Handler) error) err
 		if err != nil {
 			return fmt.Errorf("loadbalancer: for the operator: %w", err)
 		}
-		if c.Admin == nil {
-			c.Admin = admin.New
-		}
-		operator := &http.Server{Handler: c.Admin(pool), ReadHeaderTimeout: answerTime}
+		operator := &http.Server{Handler: admin.New(pool), ReadHeaderTimeout: answerTime}
 		defer operator.Close()
 		beside.Go(func() { _ = operator.Serve(ln) }) // ends by Close
 	}

@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"time"
 
 	"clicktocode.example/02-load-balancer/balancer"
 	"clicktocode.example/02-load-balancer/dispatch"
@@ -46,12 +47,12 @@ type Config struct {
 	// nil is nobody, as behind a layer-4 balancer: the PROXY header has set the
 	// client's address then, and nothing before it speaks HTTP.
 	Trusted []netip.Prefix
-	// Backends, Picker, HealthPath, AdminAddr and Admin are loadbalancer.Config's.
-	Backends   []*balancer.Backend
-	Picker     string
-	HealthPath string
-	AdminAddr  string
-	Admin      func(*balancer.Pool) http.Handler
+	// Backends, Picker, HealthPath, CheckInterval and AdminAddr are loadbalancer.Config's.
+	Backends      []*balancer.Backend
+	Picker        string
+	HealthPath    string
+	CheckInterval time.Duration
+	AdminAddr     string
 	// Upstream, unless nil, returns what carries requests to backends in base's place:
 	// each attempt comes by.
 	Upstream func(base http.RoundTripper) http.RoundTripper
@@ -79,7 +80,7 @@ func Run(ctx context.Context, c Config, serve func(http.Handler) error) error {
 		return errors.New("edge: Name, Hosts and Backends are required")
 	}
 	return loadbalancer.Run(ctx, loadbalancer.Config{
-		Backends: c.Backends, Picker: c.Picker, HealthPath: c.HealthPath, AdminAddr: c.AdminAddr, Admin: c.Admin,
+		Backends: c.Backends, Picker: c.Picker, HealthPath: c.HealthPath, CheckInterval: c.CheckInterval, AdminAddr: c.AdminAddr,
 		Reveal: c.Reveal, OnChange: c.OnChange, Log: c.Log, Transport: c.transport,
 	}, func(balancer *dispatch.Handler) error {
 		handler, cached, err := c.chain(balancer)

@@ -24,14 +24,15 @@ import (
 	"clicktocode.example/01-dns-tcp-tls/roles"
 	"clicktocode.example/01-dns-tcp-tls/stage"
 	"clicktocode.example/01-dns-tcp-tls/zone"
+	"clicktocode.example/02-load-balancer/layer4"
 	"clicktocode.example/02-load-balancer/loadbalancer"
 	"clicktocode.example/02-load-balancer/proxyproto"
 	"clicktocode.example/03-reverse-proxy/edge"
 	"clicktocode.example/03-reverse-proxy/framing"
 )
 
-// Config says what stands behind the gate. All fields but Replicas, Edge and Try
-// are required.
+// Config says what stands behind the gate. All fields but Replicas, Edge,
+// Layer4 and Try are required.
 type Config struct {
 	// Title is the stack's, and Path the path of the URL where a customer goes.
 	Title, Path string
@@ -46,6 +47,8 @@ type Config struct {
 	Replicas []string
 	// Edge, unless nil, may change what is to be the edge of that stage.
 	Edge func(s *stage.Stage, c *edge.Config) error
+	// Layer4, unless nil, may change what is to be the balancer before the edges.
+	Layer4 func(s *stage.Stage, c *layer4.Config) error
 	// Try are things to do, and come first.
 	Try []stage.Try
 }
@@ -122,7 +125,7 @@ func New(c Config) (stage.Description, map[string]stage.Run) {
 			}))
 		}
 	}
-	g.run["balancer"] = func(ctx context.Context, s *stage.Stage) error { return serveLayer4(ctx, s, shop, edges) }
+	g.run["balancer"] = func(ctx context.Context, s *stage.Stage) error { return g.serveLayer4(ctx, s, shop, edges) }
 	return g.d, g.run
 }
 

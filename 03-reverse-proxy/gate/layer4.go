@@ -22,7 +22,7 @@ const (
 
 // serveLayer4 carries connections from addr to the edges. A customer comes to the
 // same edge each time, as long as it is not too busy, and so to the same cache.
-func serveLayer4(ctx context.Context, s *stage.Stage, addr string, edges []string) error {
+func (g *gate) serveLayer4(ctx context.Context, s *stage.Stage, addr string, edges []string) error {
 	backends, err := loadbalancer.Backends(edges...)
 	if err != nil {
 		return err
@@ -40,13 +40,19 @@ func serveLayer4(ctx context.Context, s *stage.Stage, addr string, edges []strin
 		return fmt.Errorf("%s: %w", s.Name, err)
 	}
 	defer ln.Close()
-	return layer4.Run(ctx, layer4.Config{
+	c := layer4.Config{
 		Pool: pool, Picker: picker, ProxyHeader: true, Log: s.Log,
 		OnJoin: func(client net.Addr, b *balancer.Backend) {
 			s.Request(fmt.Sprintf("%v → %s", client, b.Name()), 0, nil)
 		},
 		OnChange: func(what string) { s.Request(what, 0, nil) },
-	}, func(handle func(context.Context, net.Conn)) error {
+	}
+	if g.Layer4 != nil {
+		if err := g.Layer4(s, &c); err != nil {
+			return err
+		}
+	}
+	return layer4.Run(ctx, c, func(handle func(context.Context, net.Conn)) error {
 		server := graceful.New(handle)
 		s.Ready(ln.Addr().String())
 		return s.Until(ctx, func() error { return server.Serve(ln, maxConns, connectTime) }, server.Shutdown)

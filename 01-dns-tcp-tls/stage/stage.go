@@ -24,6 +24,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"time"
 )
@@ -43,6 +44,9 @@ type Role struct {
 	Name string `json:"name"` // a word in lower case: "dns"
 	What string `json:"what"` // "the zone shop.test"
 	Addr string `json:"addr"` // where it will listen: "127.0.0.1:8053"
+	// Held says that who runs the role may keep its TCP socket open for it, and so
+	// have connections wait while it is started again: see Stage.Listen.
+	Held bool `json:"held,omitempty"`
 }
 
 // Try is something to do while the stack runs.
@@ -130,6 +134,21 @@ func (s *Stage) Click(c Click) { s.send(Event{Event: Clicked, Click: &c}) }
 func (s *Stage) send(e Event) {
 	e.Time, e.Role = time.Now(), s.Name
 	s.Emit(e)
+}
+
+// Listen listens for TCP at addr, or takes over the socket that the parent process
+// listens on for the role, in systemd's way: the variables LISTEN_FDS, 1, and
+// LISTEN_FDNAMES, the role's name, say that it is file descriptor 3. Connections
+// that come while nobody is there to accept them wait in it then.
+//
+// Source: sd_listen_fds(3).
+func (s *Stage) Listen(addr string) (net.Listener, error) {
+	if os.Getenv("LISTEN_FDS") != "1" || os.Getenv("LISTEN_FDNAMES") != s.Name {
+		return net.Listen("tcp", addr)
+	}
+	f := os.NewFile(3, addr)
+	defer f.Close() // the listener has one of its own
+	return net.FileListener(f)
 }
 
 // Until is the middle of a role that serves: it calls serve until ctx is done,

@@ -29,7 +29,7 @@ const patience = 5 * time.Second
 var description = stage.Description{
 	Title: "A test",
 	URL:   "https://shop.test:8443/",
-	Roles: []stage.Role{{"alpha", "the first", "127.0.0.1:0"}, {"beta", "the second", "127.0.0.1:0"}},
+	Roles: []stage.Role{{"alpha", "the first", "127.0.0.1:0", true}, {"beta", "the second", "127.0.0.1:0", false}},
 	Try:   []stage.Try{{"look & see", "go run ./workshop click"}},
 	Env:   map[string]string{"ALPHA_ADDR": "where alpha listens"},
 }
@@ -54,7 +54,7 @@ func TestMain(m *testing.M) {
 		os.Exit(9)
 	}
 	role := func(ctx context.Context, s *stage.Stage) error {
-		ln, err := net.Listen("tcp", stage.Env(strings.ToUpper(s.Name)+"_ADDR", "127.0.0.1:0"))
+		ln, err := s.Listen(stage.Env(strings.ToUpper(s.Name)+"_ADDR", "127.0.0.1:0"))
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.Name, err)
 		}
@@ -93,7 +93,7 @@ func TestDescribe(t *testing.T) {
 
 func TestRole(t *testing.T) {
 	t.Run("ends_with_standard_input", func(t *testing.T) {
-		p := start(t, "program", "-role", "alpha", "-events")
+		p := start(t, "program", nil, "-role", "alpha", "-events")
 		ready := p.next(t)
 		assert.Equal(t, stage.Ready, ready.Event)
 		assert.Equal(t, "alpha", ready.Role)
@@ -118,7 +118,7 @@ func TestRole(t *testing.T) {
 		if runtime.GOOS == "windows" {
 			t.Skip("Windows has no SIGTERM")
 		}
-		p := start(t, "program", "-role", "beta", "-events")
+		p := start(t, "program", nil, "-role", "beta", "-events")
 		p.next(t)
 		require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
 		p.next(t)
@@ -131,7 +131,7 @@ func TestRole(t *testing.T) {
 			if len(args) == 0 && runtime.GOOS == "windows" {
 				continue // it does not tell that a parent is gone
 			}
-			p := start(t, "parent", args...)
+			p := start(t, "parent", nil, args...)
 			p.line(t)
 			killed := time.Now()
 			require.NoError(t, p.cmd.Process.Kill())
@@ -142,7 +142,7 @@ func TestRole(t *testing.T) {
 	})
 
 	t.Run("says_why_it_cannot_start", func(t *testing.T) {
-		p := start(t, "program", "-role", "broken", "-events")
+		p := start(t, "program", nil, "-role", "broken", "-events")
 		failed := p.next(t)
 		assert.Equal(t, stage.Failed, failed.Event)
 		assert.Equal(t, "broken: no luck. Try again", failed.Error)
@@ -154,7 +154,7 @@ func TestRole(t *testing.T) {
 		require.NoError(t, err)
 		defer ln.Close()
 		t.Setenv("ALPHA_ADDR", ln.Addr().String())
-		p := start(t, "program", "-role", "alpha", "-events")
+		p := start(t, "program", nil, "-role", "alpha", "-events")
 		failed := p.next(t)
 		assert.Equal(t, stage.Failed, failed.Event)
 		assert.Contains(t, failed.Error, "set ALPHA_ADDR to a free one")
@@ -164,7 +164,7 @@ func TestRole(t *testing.T) {
 
 func TestAll(t *testing.T) {
 	t.Run("runs_every_role_and_no_command", func(t *testing.T) {
-		p := start(t, "program", "-events")
+		p := start(t, "program", nil, "-events")
 		told := map[string][]string{}
 		for range 4 {
 			e := p.next(t)
@@ -185,7 +185,7 @@ func TestAll(t *testing.T) {
 		require.NoError(t, err)
 		defer ln.Close()
 		t.Setenv("BETA_ADDR", ln.Addr().String())
-		p := start(t, "program", "-events")
+		p := start(t, "program", nil, "-events")
 		last := map[string]string{}
 		for {
 			line, err := p.out.ReadBytes('\n')
@@ -203,7 +203,7 @@ func TestAll(t *testing.T) {
 		if runtime.GOOS == "windows" {
 			t.Skip("Windows has no SIGTERM to end it with")
 		}
-		p := start(t, "program")
+		p := start(t, "program", nil)
 		p.stdin.Close() // says nothing to a program that a human started
 		text := ""
 		for !strings.Contains(text, "Ctrl-C") || strings.Count(text, "GET /?a&b → 200") < 2 {
@@ -238,6 +238,38 @@ func TestCommand(t *testing.T) {
 		assert.Contains(t, out, "https://shop.test:8443/: status 200, HTTP/2.0, over a new connection")
 		assert.Regexp(t, `wait +at +0\.010 ms for +0\.020 ms +from 127\.0\.0\.1`, out)
 		assert.Regexp(t, `of that, shop +said +0\.012 ms`, out)
+	})
+}
+
+// While a role is started again, nobody is refused whose parent keeps its socket.
+func TestHeldSocket(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows hands on no sockets")
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer ln.Close()
+	socket, err := ln.(*net.TCPListener).File()
+	require.NoError(t, err)
+	defer socket.Close()
+	addr := ln.Addr().String()
+	for range 2 {
+		waiting, err := net.DialTimeout("tcp", addr, patience)
+		require.NoError(t, err, "nobody runs yet, or any more")
+		defer waiting.Close()
+		alpha := start(t, "program", func(cmd *exec.Cmd) {
+			cmd.ExtraFiles = []*os.File{socket}
+			cmd.Env = append(cmd.Env, "LISTEN_FDS=1", "LISTEN_FDNAMES=alpha")
+		}, "-role", "alpha", "-events")
+		require.Equal(t, addr, alpha.next(t).Addr)
+		alpha.stdin.Close()
+		require.Equal(t, 0, alpha.exit(t))
+	}
+	t.Run("is_its_own_role's", func(t *testing.T) {
+		beta := start(t, "program", func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, "LISTEN_FDS=1", "LISTEN_FDNAMES=alpha") }, "-role", "beta", "-events")
+		require.NotEqual(t, addr, beta.next(t).Addr)
+		beta.stdin.Close()
+		require.Equal(t, 0, beta.exit(t))
 	})
 }
 
@@ -339,12 +371,15 @@ type process struct {
 	stderr *strings.Builder
 }
 
-// start starts a process that is gone when the test ends. Reading its output
-// fails after a while.
-func start(t *testing.T, as string, args ...string) *process {
+// start starts a process that is gone when the test ends, with what set, unless nil,
+// changes of it. Reading its output fails after a while.
+func start(t *testing.T, as string, set func(*exec.Cmd), args ...string) *process {
 	t.Helper()
 	p := &process{cmd: exec.Command(os.Args[0], args...), stderr: new(strings.Builder)}
 	p.cmd.Env = append(os.Environ(), "STAGE_TEST="+as, "GORACE=atexit_sleep_ms=0") // by default a race build takes a second to exit
+	if set != nil {
+		set(p.cmd)
+	}
 	var err error
 	p.stdin, err = p.cmd.StdinPipe()
 	require.NoError(t, err)
@@ -396,7 +431,7 @@ func (p *process) exit(t *testing.T) int {
 // run is a program's whole output and exit code.
 func run(t *testing.T, args ...string) (string, int) {
 	t.Helper()
-	p := start(t, "program", args...)
+	p := start(t, "program", nil, args...)
 	p.stdin.Close()
 	out, err := io.ReadAll(p.out)
 	require.NoError(t, err)

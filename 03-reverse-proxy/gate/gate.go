@@ -76,6 +76,7 @@ func New(c Config) (stage.Description, map[string]stage.Run) {
 	g.run["click"] = client.Command(dns)
 
 	shop := g.role("balancer", "layer 4: TLS passes unopened", "127.0.0.1:8443")
+	g.d.Roles[len(g.d.Roles)-1].Held = true // nobody stands before it who could go elsewhere
 	_, port, _ := net.SplitHostPort(shop)
 	g.d.URL = "https://shop.test:" + port + c.Path
 	g.d.Try = append(g.d.Try, c.Try...)

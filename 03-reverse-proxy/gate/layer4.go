@@ -35,7 +35,7 @@ func (g *gate) serveLayer4(ctx context.Context, s *stage.Stage, addr string, edg
 	if err != nil {
 		return err
 	}
-	ln, err := net.Listen("tcp", addr)
+	ln, err := s.Listen(addr)
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.Name, err)
 	}

@@ -33,6 +33,7 @@ type Role struct {
 	Name string `json:"name"`
 	What string `json:"what"`
 	Addr string `json:"addr"`
+	Held bool   `json:"held"` // see holding
 }
 
 // Try is one thing to do while the stack runs.

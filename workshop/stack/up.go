@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -115,11 +117,19 @@ func (s *stack) announce() error {
 
 // keep runs a role until ctx ends, and again when it dies.
 func (s *stack) keep(ctx context.Context, role Role) {
+	socket, err := holding(role)
+	if err != nil {
+		s.fatal <- fmt.Errorf("%s did not start: %w", role.Name, err)
+		return
+	}
+	if socket != nil {
+		defer socket.Close()
+	}
 	wait := restartAfter
 	wasReady := false
 	for {
 		began := time.Now()
-		ready, err := s.run(ctx, role)
+		ready, err := s.run(ctx, role, socket)
 		wasReady = wasReady || ready
 		if ctx.Err() != nil {
 			return
@@ -141,9 +151,28 @@ func (s *stack) keep(ctx context.Context, role Role) {
 	}
 }
 
-// run runs a role once. ready says whether it got as far as serving.
-func (s *stack) run(ctx context.Context, role Role) (ready bool, err error) {
+// holding opens the socket of a role that wants it kept: while the role is started
+// again, connections wait in it. Windows cannot hand one on, and gets nil.
+func holding(role Role) (*os.File, error) {
+	if !role.Held || runtime.GOOS == "windows" {
+		return nil, nil
+	}
+	ln, err := net.Listen("tcp", role.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("%w. Another program may be using the address: end it, or set %s_ADDR to a free one", err, strings.ToUpper(role.Name))
+	}
+	defer ln.Close() // the file has a descriptor of its own
+	return ln.(*net.TCPListener).File()
+}
+
+// run runs a role once, with the socket that is kept for it, if any. ready says
+// whether it got as far as serving.
+func (s *stack) run(ctx context.Context, role Role, socket *os.File) (ready bool, err error) {
 	cmd := s.program.command("-role", role.Name, "-events")
+	if socket != nil { // systemd's way: see sd_listen_fds(3)
+		cmd.ExtraFiles = []*os.File{socket}
+		cmd.Env = append(cmd.Environ(), "LISTEN_FDS=1", "LISTEN_FDNAMES="+role.Name)
+	}
 	// When this process ends, however it does, the pipe closes, and the role ends itself.
 	alive, err := cmd.StdinPipe()
 	if err != nil {

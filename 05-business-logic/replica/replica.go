@@ -100,6 +100,14 @@ type Config struct {
 	Log            *slog.Logger
 }
 
+// To is the address that customer's mail goes to: see Recipient.
+func (c Config) To(customer string) string {
+	if c.Recipient == nil {
+		return customer + "@example.com"
+	}
+	return c.Recipient(customer)
+}
+
 // Replica is an http.Handler. Make one with New, and Close it.
 type Replica struct {
 	http.Handler
@@ -138,16 +146,13 @@ func New(c Config) (*Replica, error) {
 	if c.Stock != nil {
 		stock = maps.Clone(c.Stock)
 	}
-	if c.Recipient == nil {
-		c.Recipient = func(customer string) string { return customer + "@example.com" }
-	}
 	ports := c.Ports
 	if ports == (order.Ports{}) {
 		ports = order.Ports{Menu: memory.NewMenu(menu), Stock: memory.NewStock(stock), Orders: memory.NewOrders()}
 	}
 	ports.Payments = r.payments
 	if r.service, err = ordering.New(ordering.Config{
-		Ports: ports, Tax: Tax, Mailer: mailer, Recipient: c.Recipient, Interval: cmp.Or(c.Interval, settleTime), Log: c.Log,
+		Ports: ports, Tax: Tax, Mailer: mailer, Recipient: c.To, Interval: cmp.Or(c.Interval, settleTime), Log: c.Log,
 	}); err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ func main() {
 	stage.Main(gate.New(gate.Config{
 		Title: "Chapter 3: reverse proxy. The gatekeeper",
 		Path:  "/menu",
-		API:   []string{"/menu", "/orders", "/echo"},
+		API:   []string{"/menu", "/orders", "/session", "/echo"},
 		What:  "a replica of the kitchen",
 		Replica: func(_ context.Context, s *stage.Stage) (http.Handler, error) {
 			return kitchen.New(s.Name), nil

@@ -33,7 +33,7 @@ func start(t *testing.T) *httptest.Server {
 	serving, ended := make(chan *httptest.Server, 1), make(chan error, 1)
 	go func() {
 		ended <- edge.Run(ctx, edge.Config{
-			Name: "edge1", Hosts: []string{"shop.test"}, API: []string{"/menu", "/orders", "/echo"},
+			Name: "edge1", Hosts: []string{"shop.test"}, API: []string{"/menu", "/orders", "/session", "/echo"},
 			Backends: backends, HealthPath: "/healthz", Reveal: true, Log: slog.New(slog.DiscardHandler),
 		}, func(h http.Handler) error {
 			server := httptest.NewUnstartedServer(h)

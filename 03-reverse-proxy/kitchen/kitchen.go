@@ -67,6 +67,7 @@ type kitchen struct {
 //
 //	GET /healthz   200 whenever it can say so
 //	GET /menu      the dishes, which a cache may keep for MenuTime
+//	POST /session  {"token": ""}: it is all the same who orders, until chapter 4
 //	POST /orders   {"lines": [{"dish": "ramen", "quantity": 1}]} → 201
 //	/echo          the request as it arrived, with any method
 func New(name string) http.Handler {
@@ -74,6 +75,10 @@ func New(name string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "well") })
 	mux.HandleFunc("GET /menu", k.menu)
+	mux.HandleFunc("POST /session", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		k.answer(w, http.StatusCreated, map[string]any{"token": ""})
+	})
 	mux.HandleFunc("POST /orders", k.order)
 	mux.HandleFunc("/echo", k.echo)
 	return mux

@@ -19,19 +19,22 @@ function price({ amount, currency }) {
   return format.format(amount / 10 ** format.resolvedOptions().maximumFractionDigits);
 }
 
-// Who orders, as a token says: null until the shop asks for one. It is lost with the
-// page, and no other page can read it.
+// Who orders, as a token says: null until there is one. It is lost with the page, and no
+// other page can read it.
 let token = null;
 
-// ask returns the answer's JSON, and throws what to tell the customer otherwise. A
-// shop that answers 401 wants to know who asks: then a guest's token is fetched
-// first. Where a shop has a login, it would stand here.
+// ask returns the answer's JSON, and throws what to tell the customer otherwise. Who
+// orders needs a token first, a guest's: where a shop has a login, it would stand here.
+// An empty one means that the shop does not mind who it is. One that the shop does not
+// accept any more, 401, is fetched anew.
 async function ask(url, options = {}, again = true) {
-  const headers = token === null ? options.headers : { ...options.headers, Authorization: `Bearer ${token}` };
+  if (options.method === "POST" && url !== "/session") {
+    token ??= (await ask("/session", { method: "POST" })).token;
+  }
+  const headers = token ? { ...options.headers, Authorization: `Bearer ${token}` } : options.headers;
   const answer = await fetch(url, { ...options, headers, signal: AbortSignal.timeout(10_000) });
-  if (answer.status === 401 && again) {
-    token = null; // one that has expired would be refused there, too
-    ({ token } = await ask("/session", { method: "POST" }, false));
+  if (answer.status === 401 && again && token) {
+    token = null;
     return ask(url, options, false);
   }
   const json = (answer.headers.get("Content-Type") ?? "").includes("json") ? await answer.json() : {};

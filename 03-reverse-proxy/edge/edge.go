@@ -65,8 +65,8 @@ type Config struct {
 	Reveal bool
 	// Observe, unless nil, wraps what stands behind the limits.
 	Observe func(http.Handler) http.Handler
-	// OnCache, unless nil, gets the cache before anybody is served.
-	OnCache func(*cache.Cache)
+	// OnStart, unless nil, is called before anybody is served, with what has counts.
+	OnStart func(*dispatch.Handler, *cache.Cache)
 	// OnChange is loadbalancer.Config's.
 	OnChange func(what string)
 	// Log gets what went wrong. nil is slog.Default().
@@ -88,8 +88,8 @@ func Run(ctx context.Context, c Config, serve func(http.Handler) error) error {
 			return err
 		}
 		defer cached.Close()
-		if c.OnCache != nil {
-			c.OnCache(cached)
+		if c.OnStart != nil {
+			c.OnStart(balancer, cached)
 		}
 		return serve(handler)
 	})

@@ -12,7 +12,11 @@
 // that the line is written.
 //
 // Left out: a status of 101. A handler that has taken over the connection
-// (Hijack) logs for itself.
+// (Hijack) logs for itself. And the errors that handlers note by c.Error: their
+// text may hold what a client sent in confidence, so whoever notes some logs them
+// in lines of their own, with this line's request_id. Chapter 5's API does.
+//
+// Source: nginx, for 499.
 package accesslog
 
 import (
@@ -33,13 +37,19 @@ type Config struct {
 //
 //	method      the request's
 //	route       the pattern that matched, c.FullPath(); empty if none did
-//	status      the answer's; 0 if none was begun, and never will be
+//	status      the answer's; where there is none: 499 if the client has left, and
+//	            0 if those behind panicked
 //	bytes       of the answer's body, as far as it was written; 0 and not -1 if it has none
 //	duration    from the moment when this handler was called
 //	request_id  as request.ID says
 //	client      the client's IP address, c.ClientIP()
 //	subject     who it was, as request.From says; absent if nobody was authenticated
 //	aborted     true if those behind did not return, but panicked; otherwise absent
+//
+// There is an answer if it was begun (c.Writer.Written), or if a status other than
+// 200 was set, which gin has yet to send. The client has left if the context that
+// the request came with was canceled. The one that it has afterwards says nothing of
+// that: whoever made it, as deadline does, has ended it, too.
 //
 // Of what the client sent, there is nothing else in it. Its level is Error if
 // the status is 500 or above, otherwise Warn if it was aborted, otherwise Info:
@@ -58,7 +68,8 @@ func handle(c *gin.Context, log *slog.Logger) {
 	// TODO(accesslog): Note the time, and defer a function that writes the line (log.LogAttrs), so
 	// that it also runs in a panic. Then call c.Next(), and note that it returned.
 	// All that is told is asked for in the deferred function: before Next, nothing
-	// of it is known.
-	// The reference imports, besides what stands above: "clicktocode.example/04-middleware/request", "net/http", "time".
+	// of it is known. One thing is kept from before: the context that the request
+	// came with, which tells whether the client has left.
+	// The reference imports, besides what stands above: "clicktocode.example/04-middleware/request", "context", "errors", "net/http", "time".
 	c.Next()
 }

@@ -3,7 +3,9 @@ package accesslog_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -208,6 +210,52 @@ func TestNew(t *testing.T) {
 		book.says(t, "level", "WARN", "the handler panicked with http.ErrAbortHandler: no fault that anyone has to be woken for, and no success")
 	})
 
+	t.Run("says_that_the_client_left", func(t *testing.T) {
+		book := newBook(t)
+		req, leave := leaving(t)
+		book.engine.GET("/menu", func(*gin.Context) { leave() })
+		book.send(t, req)
+		book.says(t, "status", 499, "the client left (the context that the request came with was canceled), and the handler returned without an answer. gin's Status is 200 until something else is set, and a log full of those looks like a good night. 499 is nginx's number for it: no client ever gets it")
+		book.says(t, "level", "INFO", "the client left: that is no fault of ours")
+	})
+
+	t.Run("tells_an_answer_though_the_client_left", func(t *testing.T) {
+		for what, handler := range map[string]gin.HandlerFunc{
+			"had begun its answer":                        func(c *gin.Context) { c.String(http.StatusCreated, "or") },
+			"had set a status, which gin has yet to send": func(c *gin.Context) { c.Status(http.StatusCreated) },
+		} {
+			book := newBook(t)
+			req, leave := leaving(t)
+			book.engine.GET("/menu", handler, func(*gin.Context) { leave() })
+			book.send(t, req)
+			book.says(t, "status", http.StatusCreated, "the handler "+what+", 201, and then the client left: the order is made, whoever hears of it")
+		}
+	})
+
+	t.Run("takes_no_other_end_for_a_client_that_left", func(t *testing.T) {
+		book := newBook(t)
+		book.engine.Use(func(c *gin.Context) {
+			ctx, cancel := context.WithCancel(c.Request.Context())
+			defer cancel()
+			request.Note(c, ctx)
+			c.Next()
+		})
+		book.engine.GET("/menu", func(c *gin.Context) { c.Status(http.StatusOK) })
+		book.send(t, get("/menu"))
+		book.says(t, "status", http.StatusOK, "the client is there. A handler behind, as deadline is one, has put a context of its own into the request, and ended it when it was done. Whether the client has left, only the context says that the request came with")
+	})
+
+	t.Run("leaves_the_errors_to_those_who_noted_them", func(t *testing.T) {
+		book := newBook(t)
+		book.engine.GET("/menu", func(c *gin.Context) {
+			_ = c.Error(errors.New("no such code: hunter2"))
+			c.Status(http.StatusInternalServerError)
+		})
+		book.send(t, get("/menu"))
+		require.Len(t, book.lines(t), 1, "the request is logged, in one line")
+		require.NotContains(t, book.String(), "hunter2", "a handler noted an error by c.Error, whose text has hunter2 in it, and the log repeats it. An error's text may hold what the client sent: who noted it knows, and logs it. In the log stands:\n%s", book)
+	})
+
 	for _, secret := range []struct {
 		name, what string
 		put        func(req *http.Request, secret string)
@@ -312,6 +360,13 @@ func (b *book) says(t *testing.T, key string, want any, why string) {
 func equalNumbers(got, want any) bool {
 	n, ok := got.(float64)
 	return ok && fmt.Sprintf("%.0f", n) == fmt.Sprint(want)
+}
+
+// leaving is a request whose client leaves when leave is called.
+func leaving(t *testing.T) (req *http.Request, leave func()) {
+	ctx, leave := context.WithCancel(t.Context())
+	t.Cleanup(leave)
+	return get("/menu").WithContext(ctx), leave
 }
 
 func get(path string) *http.Request { return httptest.NewRequest(http.MethodGet, path, nil) }

@@ -8,6 +8,8 @@
 package accesslog
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -18,11 +20,14 @@ import (
 )
 
 func handle(c *gin.Context, log *slog.Logger) {
-	start, returned := time.Now(), false
+	start, client, returned := time.Now(), c.Request.Context(), false
 	defer func() {
 		status, level := c.Writer.Status(), slog.LevelInfo
-		if !returned && !c.Writer.Written() {
+		switch begun := c.Writer.Written(); {
+		case !begun && !returned:
 			status = 0
+		case !begun && status == http.StatusOK && errors.Is(client.Err(), context.Canceled):
+			status = 499
 		}
 		ctx := c.Request.Context()
 		attrs := []slog.Attr{

@@ -8,6 +8,8 @@
 package accesslog
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -18,9 +20,12 @@ import (
 )
 
 func handle(c *gin.Context, log *slog.Logger) {
-	start := time.Now()
+	start, client := time.Now(), c.Request.Context()
 	c.Next()
 	status, level := c.Writer.Status(), slog.LevelInfo
+	if !c.Writer.Written() && status == http.StatusOK && errors.Is(client.Err(), context.Canceled) {
+		status = 499
+	}
 	if status >= http.StatusInternalServerError {
 		level = slog.LevelError
 	}

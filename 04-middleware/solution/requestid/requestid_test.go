@@ -173,6 +173,14 @@ func TestNew(t *testing.T) {
 		require.Equal(t, uuid, seen.noted, "Config.Header is x-correlation-id, and a request came with X-Correlation-Id: %s. In the context is another ID", uuid)
 		require.Equal(t, []string{uuid}, seen.answered, "Config.Header is x-correlation-id: that field of the answer holds the ID")
 	})
+
+	t.Run("knows_no_field_but_that", func(t *testing.T) {
+		door := newDoor(t, requestid.Config{Header: "x-correlation-id"})
+		seen := door.send(t, uuid) // in X-Request-ID
+		require.Regexp(t, sane, seen.noted, "no sane ID is in the context")
+		require.NotEqual(t, uuid, seen.noted, "Config.Header is x-correlation-id, and a request came with X-Request-ID: %s, which was kept. Those in front set, or strike out, the field that is configured: any other one is whatever a stranger has written there", uuid)
+		require.Empty(t, seen.answered, "Config.Header is x-correlation-id, and the answer has an X-Request-ID as well: only the field that is configured")
+	})
 }
 
 // A Config is checked before anything else: that part is given.

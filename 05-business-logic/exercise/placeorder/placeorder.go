@@ -56,12 +56,15 @@ type Pricer = func(items []order.Item, menu []order.Dish) ([]order.Line, order.T
 //
 // A step that fails ends it, and what was done before is undone: the payment is
 // refunded, and the reservation released. A Reserve that failed is released, too,
-// since its answer may have been lost. A step of the undoing that fails does not
-// keep the others from being done. Its error is joined to the one that began it.
+// since it may have been done: only ErrSoldOut and ErrConflict say for sure that
+// nothing is reserved, and to release then is not needed, and does no harm. A step of
+// the undoing that fails does not keep the others from being done. Its error is joined
+// to the one that began it.
 //
 // Up to the charge, ctx may end it all. From then on, the caller's leaving changes
-// nothing: saving and undoing are done with ctx's values, and without its end, and
-// each call has a deadline of its own instead, in Patience.
+// nothing: saving, looking up who was quicker (Create: ErrExists), and undoing are
+// done with ctx's values, and without its end, and each call has a deadline of its
+// own instead, in Patience.
 //
 // Whatever is unknown stays as it is: nothing is refunded, and nothing released.
 // That is the order that is Pending. It is also a save whose outcome is unknown,
@@ -75,7 +78,9 @@ type Pricer = func(items []order.Item, menu []order.Dish) ([]order.Line, order.T
 // failed and was undone, its ID is used up: the error is ErrConflict, by Reserve.
 //
 // Place may be called by many goroutines at once. Those that ask for one ID at
-// once get the same order if it can be placed. Where it might fail, let one run at
+// once get the same order if it can be placed: whoever finds at the save that
+// another was quicker returns that one's, as it is kept, whatever became of its own
+// charge, which is the same one. Where it might fail, let one run at
 // a time, as package idempotency does: what one of them undoes is the other's, too.
 func Place(ctx context.Context, p order.Ports, price Pricer, r order.Request) (order.Order, error) {
 	// TODO(placeorder): If the order is there already (see existing), that is it. If not: ask for the

@@ -43,6 +43,11 @@ var menu = []order.Dish{
 	{ID: "bread", Name: "Bread", Price: euro(0)},
 }
 
+func yen(amount int64) order.Money { return order.Money{Amount: amount, Currency: "JPY"} }
+
+// kyoto is another restaurant's menu.
+var kyoto = []order.Dish{{ID: "sushi", Name: "Sushi", Price: yen(900)}, {ID: "miso", Name: "Miso soup", Price: yen(250)}}
+
 func items(of ...any) []order.Item {
 	var all []order.Item
 	for i := 0; i < len(of); i += 2 {
@@ -70,6 +75,12 @@ func TestLines(t *testing.T) {
 		got := lines[0]
 		got.Total = order.Money{} // another test's
 		assert.Equal(t, order.Line{Dish: "ramen", Name: "Ramen", Quantity: 3, Unit: euro(1250)}, got, "Price of 3 ramen: a line holds Dish, Name, Quantity and Unit as the menu has them today, since the menu may change and an order does not")
+	})
+
+	t.Run("a_line_has_the_currency_of_its_dish", func(t *testing.T) {
+		lines, _ := price(t, items("sushi", 2), kyoto, 0, 0)
+		require.Len(t, lines, 1, "Price of 2 sushi: an item makes a line")
+		assert.Equal(t, yen(1800), lines[0].Total, "Price of 2 sushi at 900 yen: the line's Total is in the currency that stands on the menu, JPY, whatever the other tests' dishes cost")
 	})
 }
 
@@ -156,6 +167,12 @@ func TestTotals(t *testing.T) {
 			require.Equal(t, shown(want), shown(totals), "Price of %s", worked)
 		})
 	}
+
+	t.Run("has_the_currency_of_the_dishes", func(t *testing.T) {
+		_, totals := price(t, items("sushi", 2, "miso", 1), kyoto, 1000, 800)
+		want := order.Totals{Subtotal: yen(2050), Discount: yen(205), Tax: yen(148), Total: yen(1993)}
+		require.Equal(t, shown(want), shown(totals), "Price of 2 sushi at 900 yen and 1 miso soup at 250, discount 1000 and tax 800 basis points: every amount is in the currency that stands on the menu, JPY. (8 %% of 1845 = 147.60, so 148)")
+	})
 }
 
 func TestOverflow(t *testing.T) {
@@ -163,26 +180,21 @@ func TestOverflow(t *testing.T) {
 		{ID: "half", Name: "Half of all", Price: euro(math.MaxInt64/2 + 1)},
 		{ID: "other", Name: "The other half", Price: euro(math.MaxInt64/2 + 1)},
 		{ID: "third", Name: "A third", Price: euro(math.MaxInt64 / 3)},
+		{ID: "quarter", Name: "About a quarter", Price: euro(2_400_000_000_000_000_000)},
 		{ID: "most", Name: "Most", Price: euro(math.MaxInt64)},
 		{ID: "rest", Name: "A coin", Price: euro(1)},
 	}
-	for _, test := range []struct {
-		name  string
-		items []order.Item
-		tax   pricing.Rate
-		where string
-	}{
-		{"a_line_that_does_not_fit_is_an_error", items("half", 2), 0, "2 × 4611686018427387904 is 1 more than an int64 can hold, and Go wraps round to -9223372036854775808"},
-		{"a_line_that_wraps_round_to_a_positive_amount_is_an_error", items("third", 7), 0, "7 × 3074457345618258602 does not fit, and Go wraps round to 3074457345618258598, which looks like a price"},
-		{"a_line_that_wraps_round_to_0_is_an_error", items("half", 4), 0, "4 × 4611686018427387904 does not fit, and Go wraps round to 0: dinner would be free"},
-		{"a_sum_that_does_not_fit_is_an_error", items("half", 1, "other", 1), 0, "each line fits, and their sum does not"},
-		{"a_total_that_does_not_fit_is_an_error", items("most", 1), 1, "the subtotal fits, and with the tax it does not"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			lines, totals, err := call(t, test.items, huge, 0, test.tax)
-			require.ErrorIs(t, err, pricing.ErrOverflow, "Price of %s, tax %d: %s. It must be ErrOverflow, never a wrong price (got total %v, lines %v)", asked(test.items), test.tax, test.where, totals.Total, lines)
+	overflows := func(name string, items []order.Item, tax pricing.Rate, where string) {
+		t.Run(name, func(t *testing.T) {
+			lines, totals, err := call(t, items, huge, 0, tax)
+			require.ErrorIs(t, err, pricing.ErrOverflow, "Price of %s, tax %d: %s. It must be ErrOverflow, never a wrong price (got total %v, lines %v)", asked(items), tax, where, totals.Total, lines)
 		})
 	}
+	overflows("a_line_that_does_not_fit_is_an_error", items("half", 2), 0, "2 × 4611686018427387904 is 1 more than an int64 can hold, and Go wraps round to -9223372036854775808")
+	overflows("a_line_that_wraps_round_to_a_positive_amount_is_an_error", items("third", 7), 0, "7 × 3074457345618258602 does not fit, and Go wraps round to 3074457345618258598, which looks like a price")
+	overflows("a_line_that_wraps_round_to_0_is_an_error", items("half", 4), 0, "4 × 4611686018427387904 does not fit, and Go wraps round to 0: dinner would be free")
+	overflows("a_line_that_wraps_round_to_more_than_one_costs_is_an_error", items("quarter", 9), 0, "9 × 2400000000000000000 does not fit, and Go wraps round to 3153255926290448384: more than one of them costs, and wrong all the same")
+	overflows("a_sum_that_does_not_fit_is_an_error", items("half", 1, "other", 1), 0, "each line fits, and their sum does not")
 
 	t.Run("the_largest_amount_that_fits_has_a_price", func(t *testing.T) {
 		_, totals := price(t, items("most", 1), huge, 0, 0)
@@ -194,6 +206,27 @@ func TestOverflow(t *testing.T) {
 		want := order.Totals{Subtotal: euro(math.MaxInt64), Discount: euro(math.MaxInt64/2 + 1), Tax: euro(math.MaxInt64 / 2), Total: euro(math.MaxInt64 - 1)}
 		require.Equal(t, shown(want), shown(totals), "Price of 1 dish at the largest int64, discount 5000 and tax 10000 basis points: each of the four amounts fits, though 5000 × 9223372036854775807, on the way there, does not")
 	})
+
+	// Behind the one above: a share that wraps round may make a total that fits.
+	overflows("a_total_that_does_not_fit_is_an_error", items("most", 1), 1, "the subtotal fits, and with the tax it does not")
+
+	for _, test := range []struct {
+		name  string
+		items []order.Item
+		tax   pricing.Rate
+		where string
+	}{
+		{"no_lines_come_with_a_line_that_does_not_fit", items("rest", 1, "half", 2), 0, "the first line fits, and the second does not"},
+		{"no_lines_come_with_a_sum_that_does_not_fit", items("half", 1, "other", 1), 0, "each line fits, and their sum does not"},
+		{"no_lines_come_with_a_total_that_does_not_fit", items("most", 1), 1, "the subtotal fits, and with the tax it does not"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			lines, totals, err := call(t, test.items, huge, 0, test.tax)
+			require.ErrorIs(t, err, pricing.ErrOverflow, "Price of %s, tax %d: %s", asked(test.items), test.tax, test.where)
+			assert.Empty(t, lines, "Price of %s, tax %d: %s. With an error come no lines: who forgets to look at it would sell what they say", asked(test.items), test.tax, test.where)
+			assert.Zero(t, totals, "Price of %s, tax %d: %s. With an error come no totals: who forgets to look at it would charge what they say", asked(test.items), test.tax, test.where)
+		})
+	}
 }
 
 func TestFaults(t *testing.T) {

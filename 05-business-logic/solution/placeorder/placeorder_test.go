@@ -102,6 +102,9 @@ func TestStepFails(t *testing.T) {
 		{"the_answer_to_the_reservation_is_lost", func(r *restaurant) {
 			r.faults.After(ordertest.Reserve, broken(errors.New("connection reset")))
 		}, request, nil, "Reserve took the dishes, and its answer was lost: it returned an error. Release is safe for what was never reserved, so release whenever Reserve has failed"},
+		{"the_reservation_was_done_by_an_attempt_before_the_one_that_failed", func(r *restaurant) {
+			r.faults.After(ordertest.Reserve, broken(fmt.Errorf("attempt 2: dial: %w", order.ErrUnavailable)))
+		}, request, order.ErrUnavailable, "Reserve's first attempt took the dishes, and its answer was lost; the second one could not be sent, so it returned ErrUnavailable. That speaks of one call, and not of what is reserved (see order.Stock): only ErrSoldOut and ErrConflict say for sure that nothing is, so release whenever Reserve has failed otherwise"},
 		{"the_card_is_declined", nil, paidBy(memory.Declined), order.ErrDeclined, "the card is declined"},
 		{"the_payment_provider_cannot_be_reached", func(r *restaurant) {
 			r.faults.Before(ordertest.Charge, broken(order.ErrUnavailable))
@@ -310,6 +313,7 @@ func TestUndo(t *testing.T) {
 	}{
 		{"the_refund_has_a_deadline", ordertest.Refund},
 		{"the_release_has_a_deadline", ordertest.Release},
+		{"the_save_has_a_deadline", ordertest.Create},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := newRestaurant()
@@ -318,10 +322,13 @@ func TestUndo(t *testing.T) {
 			r.faults.Before(test.step, func(ctx context.Context) error {
 				called = true
 				_, bounded = ctx.Deadline()
+				if test.step == ordertest.Create {
+					return unsaved
+				}
 				return nil
 			})
 			r.refused(t, unsaved, request, "Place, and Create failed")
-			require.True(t, called, "Place, and Create failed: %s was not called, and there is something to undo", test.step)
+			require.True(t, called, "Place, and Create failed: %s was not called", test.step)
 			assert.True(t, bounded, "Place, and Create failed, and it called %s with a context that never ends (context.WithoutCancel takes the deadline away, too). A call that nothing ends keeps its goroutine for ever: context.WithTimeout, %v", test.step, placeorder.Patience)
 		})
 	}
@@ -458,6 +465,70 @@ func TestAgain(t *testing.T) {
 	})
 }
 
+// TestQuicker has another call for the same ID save the order between this one's
+// charge and its save: the other of two clicks, in another process.
+func TestQuicker(t *testing.T) {
+	lost := func(context.Context) error { return fmt.Errorf("read: connection reset: %w", order.ErrUnknown) }
+
+	t.Run("what_the_quicker_one_kept_is_returned", func(t *testing.T) {
+		r := newRestaurant()
+		kept := r.quicker(order.Paid)
+		o, err := r.place(t, context.Background(), request)
+		require.NoError(t, err, "Place, and another call with the same ID has kept the order first (Create: ErrExists): it returns that order")
+		assert.Equal(t, kept(t), o, "Place, and another call with the same ID has kept the order first (Create: ErrExists): it returns the order that is kept, and not the one that it would have kept. existing looks it up")
+	})
+
+	t.Run("nothing_is_undone_for_who_was_slower", func(t *testing.T) {
+		r := newRestaurant()
+		_ = r.quicker(order.Paid)
+		_, _ = r.place(t, context.Background(), request)
+		r.consistent(t, "Place, and another call with the same ID has kept the order first (both charge with the same key, which is one charge, and reserve for the same ID, which is one reservation: they are the kept order's)")
+	})
+
+	t.Run("what_the_quicker_one_kept_counts_more_than_a_lost_charge", func(t *testing.T) {
+		r := newRestaurant()
+		kept := r.quicker(order.Paid)
+		r.faults.After(ordertest.Charge, lost)
+		o, err := r.place(t, context.Background(), request)
+		require.NoError(t, err, "Place, and the answer to its charge was lost (ErrUnknown), and another call with the same ID has kept the order, as Paid (Create: ErrExists): what became of the charge is known, since both are one, and the kept order says it")
+		assert.Equal(t, kept(t), o, "Place, and the answer to its charge was lost (ErrUnknown), and another call with the same ID has kept the order, as Paid (Create: ErrExists): it returns the order that is kept")
+	})
+
+	t.Run("a_pending_order_of_the_quicker_one_is_returned_as_it_stands", func(t *testing.T) {
+		r := newRestaurant()
+		kept := r.quicker(order.Pending)
+		o, err := r.place(t, context.Background(), request)
+		require.NoError(t, err, "Place, and its charge succeeded, and another call with the same ID has kept the order, as Pending (Create: ErrExists): it returns that order")
+		assert.Equal(t, kept(t), o, "Place, and its charge succeeded, and another call with the same ID has kept the order, as Pending (Create: ErrExists): it returns the order as it stands. Whoever settles it asks for the charge by the same key, and finds it paid")
+	})
+
+	t.Run("it_is_looked_up_though_the_client_left", func(t *testing.T) {
+		r := newRestaurant()
+		kept := r.quicker(order.Paid)
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		r.faults.After(ordertest.Charge, func(context.Context) error { cancel(); return nil })
+		o, err := r.place(t, ctx, request)
+		require.NoError(t, err, "Place, and the client left when it was charged, and another call with the same ID has kept the order first (Create: ErrExists): from the charge on, the client's leaving changes nothing, so the look-up of that order is detached, too")
+		assert.Equal(t, kept(t), o, "Place, and the client left when it was charged, and another call with the same ID has kept the order first: it returns the order that is kept")
+	})
+
+	t.Run("the_look_up_has_a_deadline", func(t *testing.T) {
+		r := newRestaurant()
+		_ = r.quicker(order.Paid)
+		looks, bounded := 0, false
+		r.faults.Before(ordertest.Get, func(ctx context.Context) error {
+			looks++
+			_, bounded = ctx.Deadline()
+			return nil
+		})
+		_, err := r.place(t, context.Background(), request)
+		require.NoError(t, err, "Place, and another call with the same ID has kept the order first (Create: ErrExists): it returns that order")
+		require.GreaterOrEqual(t, looks, 2, "Place, and another call with the same ID has kept the order first: calls of Orders.Get, one to see that it is not there yet, and one to look up what is kept")
+		assert.True(t, bounded, "Place, and another call with the same ID has kept the order first, and it looked it up with a context that never ends. From the charge on, each call has a deadline of its own: detached")
+	})
+}
+
 // request is what ada asks for: 2 of 5 ramen.
 var request = order.Request{
 	ID: "order-1", Customer: "ada", Method: "pm_card_visa",
@@ -587,6 +658,31 @@ func (r *restaurant) refused(t *testing.T, want error, req order.Request, what s
 	}
 	require.Zero(t, o, "%s: with an error comes no order", what)
 	return err
+}
+
+// quicker has another call keep the order that is asked for, as state, when this one
+// is about to. kept is what is kept then: another's order, who came a second earlier.
+func (r *restaurant) quicker(state order.State) (kept func(*testing.T) order.Order) {
+	r.faults.Before(ordertest.Create, func(context.Context) error {
+		at := request.At.UTC().Truncate(time.Microsecond).Add(-time.Second)
+		o := order.Order{
+			ID: request.ID, Customer: request.Customer, Lines: lines, Totals: totals, Method: request.Method,
+			State: state, Version: 1, Created: at, Updated: at,
+		}
+		if book := r.payments.Book(); state != order.Pending && len(book) > 0 {
+			o.Payment = book[0].ID
+		}
+		if err := r.Orders.Create(context.Background(), o); !errors.Is(err, order.ErrExists) {
+			return err
+		}
+		return nil // who asks twice to save it finds it, too
+	})
+	return func(t *testing.T) order.Order {
+		t.Helper()
+		o, err := r.Orders.Get(context.Background(), request.ID)
+		require.NoError(t, err, "Place has not tried to keep the order: Orders.Create saves it")
+		return o
+	}
 }
 
 // pending places the request, whose order must be pending then.

@@ -65,6 +65,7 @@ type Backend struct {
 	down, ejected, draining atomic.Bool
 
 	active atomic.Int64
+	begun  atomic.Uint64
 
 	watched  atomic.Bool // whether there are any watchers
 	mu       sync.Mutex  // guards watchers
@@ -126,7 +127,10 @@ func (b *Backend) State() string {
 // Begin counts a request that is sent to it, End one that is over: answered to
 // the last octet, failed, or given up. Each Begin needs one End.
 
-func (b *Backend) Begin() { b.active.Add(1) }
+func (b *Backend) Begin() {
+	b.active.Add(1)
+	b.begun.Add(1)
+}
 
 func (b *Backend) End() {
 	if b.active.Add(-1) == 0 && b.watched.Load() {
@@ -136,6 +140,9 @@ func (b *Backend) End() {
 
 // Active is how many requests are with it now, of those that this process sent.
 func (b *Backend) Active() int64 { return b.active.Load() }
+
+// Begun is how many requests were sent to it so far, by this process. It only grows.
+func (b *Backend) Begun() uint64 { return b.begun.Load() }
 
 // NotifyIdle sends to c whenever an End leaves no request with b, until stop is
 // called. It does not wait for c, so give it room for one. By the time that

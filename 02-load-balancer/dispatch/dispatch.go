@@ -29,6 +29,7 @@ import (
 	"net/http/httputil"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"clicktocode.example/02-load-balancer/balancer"
@@ -103,6 +104,21 @@ type Handler struct {
 	c     Config // without zeros
 	retry *retry.Transport
 	proxy *httputil.ReverseProxy
+
+	requests, retries, failed, unserved atomic.Uint64 // see Stats
+}
+
+// Stats is what a Handler has done so far. All of it only grows.
+type Stats struct {
+	Requests uint64 // of clients, however many attempts each took
+	Retries  uint64 // attempts beyond a request's first
+	Failed   uint64 // attempts that got no answer, clients that left meanwhile included
+	Unserved uint64 // requests for which no backend was to be had
+}
+
+// Stats returns what h has done so far.
+func (h *Handler) Stats() Stats {
+	return Stats{Requests: h.requests.Load(), Retries: h.retries.Load(), Failed: h.failed.Load(), Unserved: h.unserved.Load()}
 }
 
 // New returns a Handler that works as c says. The error names all that is wrong
@@ -168,6 +184,7 @@ type tripKey struct{}
 // balancer.ErrNoBackend, wrapped.
 func (h *Handler) RoundTrip(r *http.Request) (*http.Response, error) {
 	began := time.Now()
+	h.requests.Add(1)
 	trip := &trip{pool: h.c.Pool.Backends(), key: h.c.Key(r)}
 	out := r.WithContext(context.WithValue(r.Context(), tripKey{}, trip))
 	if r.Body != nil && r.Body != http.NoBody {
@@ -178,6 +195,9 @@ func (h *Handler) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp, err := h.retry.RoundTrip(out)
 	if err != nil {
+		if Status(r, err) == http.StatusServiceUnavailable {
+			h.unserved.Add(1)
+		}
 		return nil, err
 	}
 	if h.c.Remember != nil {
@@ -299,7 +319,9 @@ func anyOf(pool, tried []*balancer.Backend) (b *balancer.Backend) {
 func (h *Handler) send(r *http.Request, b *balancer.Backend) (*http.Response, error) {
 	trip := r.Context().Value(tripKey{}).(*trip)
 	trip.backend = b
-	trip.attempts++
+	if trip.attempts++; trip.attempts > 1 {
+		h.retries.Add(1)
+	}
 	out := r.WithContext(r.Context()) // r is not ours to change, and neither is its URL
 	url := *r.URL
 	url.Scheme, url.Host = h.c.Scheme, b.Addr()
@@ -317,6 +339,7 @@ func (h *Handler) send(r *http.Request, b *balancer.Backend) (*http.Response, er
 		h.c.Outlier.Report(b, status, err)
 	}
 	if err != nil {
+		h.failed.Add(1)
 		h.c.Log.Warn("dispatch: attempt failed", "backend", b.Name(), "attempt", trip.attempts, "method", r.Method, "err", err)
 	}
 	return resp, err

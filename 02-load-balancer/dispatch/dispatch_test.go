@@ -232,6 +232,24 @@ func TestStatus(t *testing.T) {
 	})
 }
 
+func TestStats(t *testing.T) {
+	b := start(t, dispatch.Config{Panic: -1}, nil, hello) // nil is dead
+	is := func(what string, want dispatch.Stats) {
+		t.Helper()
+		assert.Equal(t, want, b.handler.Stats(), what)
+	}
+	is("nothing yet", dispatch.Stats{})
+	b.get(t, "/")
+	is("the dead one first, then the other one", dispatch.Stats{Requests: 1, Retries: 1, Failed: 1})
+	assert.Equal(t, []uint64{1, 1}, []uint64{b.pool.Get("a").Begun(), b.pool.Get("b").Begun()}, "an attempt at each")
+	b.pool.Get("a").SetDown(true)
+	b.get(t, "/")
+	is("what is down is not asked", dispatch.Stats{Requests: 2, Retries: 1, Failed: 1})
+	b.pool.Get("b").SetDown(true)
+	b.get(t, "/")
+	is("nobody is left", dispatch.Stats{Requests: 3, Retries: 1, Failed: 1, Unserved: 1})
+}
+
 func TestPanicThreshold(t *testing.T) {
 	b := start(t, dispatch.Config{Reveal: true}, hello, hello, hello)
 	answered := func() map[string]bool {

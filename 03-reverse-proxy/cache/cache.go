@@ -73,6 +73,7 @@ type Cache struct {
 	name  string // as it stands in Cache-Status, or ""
 	store store
 	group collapse.Group[*answer]
+	counts
 
 	ctx  context.Context // of all fetches
 	stop context.CancelCauseFunc
@@ -145,6 +146,7 @@ func (c *Cache) Close() {
 func (c *Cache) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if fwd := bypass(r); fwd != "" || c.ctx.Err() != nil {
 		c.pass(w, r, max(fwd, "bypass"))
+		c.bypassed.add()
 		return
 	}
 	var room [256]byte // most keys need no memory of their own
@@ -163,6 +165,11 @@ func (c *Cache) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.refresh(key, &q, e)
 	}
 	if use && c.hit(w, r, e, now) {
+		if e.fresh(now) {
+			c.hits.add()
+		} else {
+			c.stale.add()
+		}
 		return
 	}
 
@@ -179,8 +186,10 @@ func (c *Cache) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case wish.onlyIfCached:
 		c.addStatus(w.Header(), "")
 		http.Error(w, "504 Gateway Timeout: only if cached, and it is not", http.StatusGatewayTimeout)
+		c.misses.add()
 	case e == nil && (r.Method == http.MethodHead || partial(r) || private && len(variants) == 0):
 		c.pass(w, r, fwd) // what is not for the store needs no fetch that outlives its client
+		c.misses.add()
 	default:
 		c.ask(w, key, &q, e, fwd, wish)
 	}

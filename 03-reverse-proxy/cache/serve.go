@@ -53,15 +53,31 @@ func (c *Cache) ask(w http.ResponseWriter, key []byte, q *query, e *entry, fwd s
 		case a.fetch == nil:
 			early.stop()
 			if c.hit(w, r, a.entry, time.Now()) {
+				c.hits.add()
 				return
 			}
 		default:
 			early.stop()
 			if c.reply(w, r, c.replyOf(a, fwd, joined)) {
+				c.count(a, joined)
 				return
 			}
 		}
 		alone = alone || !joined
+	}
+}
+
+// count notes what became of a request that a has answered.
+func (c *Cache) count(a *answer, joined bool) {
+	switch {
+	case joined:
+		c.collapsed.add()
+	case a.stored && a.status == http.StatusNotModified:
+		c.revalidated.add()
+	case a.stored:
+		c.stale.add()
+	default:
+		c.misses.add()
 	}
 }
 

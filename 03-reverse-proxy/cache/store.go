@@ -26,10 +26,12 @@ const (
 type store struct {
 	max int64
 
-	mu      sync.RWMutex // guards what follows, and what it says in object and entry
-	used    int64        // of all entries, those on their way too
-	objects map[string]*object
-	names   uint64 // of objects, so far
+	mu        sync.RWMutex // guards what follows, and what it says in object and entry
+	used      int64        // of all entries, those on their way too
+	entries   int          // in the queue
+	evictions uint64       // so far
+	objects   map[string]*object
+	names     uint64 // of objects, so far
 
 	newest, oldest, hand *entry // the queue, of those that are complete
 }
@@ -215,6 +217,7 @@ func (s *store) takeLocked(size int64) (ok bool) {
 			return false // the rest is on its way
 		}
 		s.removeLocked(e)
+		s.evictions++
 	}
 	s.used += size
 	return true
@@ -243,6 +246,7 @@ func (s *store) enqueueLocked(e *entry) {
 		s.oldest = e
 	}
 	s.newest = e
+	s.entries++
 }
 
 // removeLocked lets e not be found, and takes it out of the queue if it is there.
@@ -258,6 +262,7 @@ func (s *store) removeLocked(e *entry) {
 	}
 	if e.place == queued {
 		s.used -= e.size
+		s.entries--
 		if s.hand == e {
 			s.hand = e.newer
 		}

@@ -20,11 +20,23 @@
 // supervisor held; the next cluster to start removes the folder that is left. On
 // macOS nobody tells the server then.
 //
-// A program is its own supervisor by this package's init, which looks for a variable
-// in the environment, CLICKTOCODE_POSTGRES_SUPERVISOR or
-// CLICKTOCODE_MEMCACHED_SUPERVISOR. Where one is set, init never returns: it runs the
-// server, and then ends the process. So nothing has to be called, neither in main nor
-// in a TestMain, and it works from a test's binary as it does from `go run`.
+// A program is its own supervisor by one hook, this package's init, which looks for
+// one variable in the environment, CLICKTOCODE_SUPERVISOR, for either server. Where it
+// is set, init never returns: it reads from standard input what to start, PostgreSQL
+// or memcached, runs it, and then ends the process. So nothing has to be called,
+// neither in main nor in a TestMain, and it works from a test's binary as it does from
+// `go run`.
+//
+// # A server in a process of its own
+//
+// Whoever keeps PostgreSQL in one process and uses it from others names DataDir and
+// Addr. Then all that a killed server had acknowledged is there when the next one
+// starts, at the same address with the same password, and the others learn both by
+// KeptURL:
+//
+//	c := backing.PostgresConfig{Addr: "127.0.0.1:5433", DataDir: backing.DataDir(state)}
+//	pg, err := backing.OpenPostgres(ctx, c) // the one
+//	url, err := c.KeptURL()                 // the others
 //
 // PostgreSQL refuses to run as root. For root it runs as user postgres or nobody.
 //

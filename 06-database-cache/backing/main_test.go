@@ -21,10 +21,10 @@ const parentVariable = "BACKING_TEST_PARENT"
 
 // family is what such a parent does, and what it tells when the cluster runs.
 type family struct {
-	Config  backing.PostgresConfig `json:"-"`
 	Dir     string
 	DataDir string
 	Cache   string
+	Addr    string
 
 	URL string
 	PID int
@@ -50,7 +50,7 @@ func parent(text string) error {
 	}
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, os.Interrupt)
-	pg, err := backing.OpenPostgres(context.Background(), backing.PostgresConfig{Dir: f.Dir, DataDir: f.DataDir, CacheDir: f.Cache})
+	pg, err := backing.OpenPostgres(context.Background(), backing.PostgresConfig{Dir: f.Dir, DataDir: f.DataDir, CacheDir: f.Cache, Addr: f.Addr})
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package backing
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,7 +48,8 @@ type MemcachedConfig struct {
 
 	// Addr is where a started server listens: a loopback address with a port, such as
 	// "127.0.0.1:11311". OpenMemcached with the same address, once the former server
-	// is gone, leads to an empty cache there. Empty means 127.0.0.1 and a free port.
+	// is gone, leads to an empty cache there; memcached waits for that, for 5 s. Empty
+	// means 127.0.0.1 and a free port.
 	Addr string
 	// MaxBytes is the room for items of a started server. memcached counts in MiB, so
 	// it is rounded up. Zero means 64 MiB.
@@ -55,6 +57,8 @@ type MemcachedConfig struct {
 
 	// Log gets what was tried in vain. Nil means nowhere.
 	Log *slog.Logger
+
+	patience time.Duration // 0: the constant of this name. Set by tests alone
 }
 
 // Memcached is a cache that can be used. Its methods may be called at once.
@@ -192,7 +196,9 @@ func (c MemcachedConfig) program(ctx context.Context, path, where string) (*Memc
 		return nil, err
 	}
 	mebibytes := (c.MaxBytes + 1<<20 - 1) >> 20
-	r, err := startMemcached(ctx, memcachedJob{Path: path, Account: as, Addr: c.Addr, Mebibytes: mebibytes})
+	r, err := run(ctx, os.TempDir(), job{Memcached: &memcachedJob{
+		Path: path, Account: as, Addr: c.Addr, Mebibytes: mebibytes, Patience: cmp.Or(c.patience, patience),
+	}})
 	if err != nil {
 		return nil, fmt.Errorf("backing: memcached: %s: %w", path, err)
 	}
@@ -202,7 +208,7 @@ func (c MemcachedConfig) program(ctx context.Context, path, where string) (*Memc
 	}
 	return &Memcached{
 		Servers: []string{r.started.Addr},
-		Took:    fmt.Sprintf("memcached %s from %s (%s): a private one on %s with %d MiB%s", r.version, path, where, r.started.Addr, mebibytes, by),
+		Took:    fmt.Sprintf("memcached %s from %s (%s): a private one on %s with %d MiB%s", r.started.Version, path, where, r.started.Addr, mebibytes, by),
 		PID:     r.started.PID,
 		close:   r.close, wait: r.wait,
 	}, nil

@@ -1,9 +1,11 @@
 package backing
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -42,11 +44,12 @@ type PostgresConfig struct {
 	NoDownload bool
 
 	// Addr is where the cluster listens: a loopback address with a port, such as
-	// "127.0.0.1:5433". Empty means 127.0.0.1 and a free port.
+	// "127.0.0.1:5433". One that is taken is waited for, for 5 s: the former server
+	// there may be about to end. Empty means 127.0.0.1 and a free port.
 	Addr string
 	// DataDir is the cluster's folder, which is kept: OpenPostgres with the same one,
-	// once the former server is gone, leads to the same data with the same password.
-	// Whatever was committed is there again, even after a kill -9 of everything (though
+	// once the former server is gone (it waits for that, for 15 s), leads to the same
+	// data with the same password: see KeptURL and the function DataDir. Whatever was committed is there again, even after a kill -9 of everything (though
 	// not after a power failure: fsync is off). It is made where it is missing; if it is
 	// there, it is empty or was made by this package. The user whom root's server runs
 	// as must be able to enter the folders above it. Empty means a new folder, removed
@@ -67,6 +70,8 @@ type PostgresConfig struct {
 	// Log gets what takes long (a download and its size) and what was tried in vain.
 	// Nil means nowhere.
 	Log *slog.Logger
+
+	initdbGrace, patience time.Duration // 0: the constants of these names. Set by tests alone
 }
 
 // Postgres is a PostgreSQL that can be used. Its methods may be called at once.
@@ -79,7 +84,7 @@ type Postgres struct {
 	// already. It is there to be killed in trials.
 	PID int
 
-	cluster *running // nil: it ran already
+	server *running // nil: it ran already
 }
 
 // OpenPostgres finds a PostgreSQL or starts one, and returns once it answers. ctx
@@ -90,9 +95,6 @@ type Postgres struct {
 // It is an error that wraps ErrNoPostgres where there is none; any other error says
 // that something is there and does not work.
 func OpenPostgres(ctx context.Context, c PostgresConfig) (*Postgres, error) {
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("backing: PostgreSQL: %w", context.Cause(ctx))
 	}
@@ -106,7 +108,7 @@ func OpenPostgres(ctx context.Context, c PostgresConfig) (*Postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := start(ctx, job{
+	r, err := run(ctx, c.Dir, job{Postgres: &postgresJob{
 		Binaries: bin,
 		Addr:     c.Addr,
 		DataDir:  c.DataDir,
@@ -114,8 +116,9 @@ func OpenPostgres(ctx context.Context, c PostgresConfig) (*Postgres, error) {
 		CacheDir: c.CacheDir,
 		Settings: c.Settings,
 
-		InitdbGrace: initdbGrace,
-	})
+		InitdbGrace: cmp.Or(c.initdbGrace, initdbGrace),
+		Patience:    cmp.Or(c.patience, patience),
+	}})
 	if err != nil {
 		return nil, fmt.Errorf("backing: %s: %w", bin, err)
 	}
@@ -131,21 +134,78 @@ func OpenPostgres(ctx context.Context, c PostgresConfig) (*Postgres, error) {
 		c.Log.Info("backing: PostgreSQL", "note", note)
 	}
 	return &Postgres{
-		URL:     r.started.URL,
-		Took:    fmt.Sprintf("%s: %s on %s%s", bin, kind, r.started.Addr, as),
-		PID:     r.started.PID,
-		cluster: r,
+		URL:    r.started.URL,
+		Took:   fmt.Sprintf("%s: %s on %s%s", bin, kind, r.started.Addr, as),
+		PID:    r.started.PID,
+		server: r,
 	}, nil
+}
+
+// FindPostgres says what OpenPostgres would take, as Took does, and starts nothing.
+// It downloads a bundle where that is all there is, unless NoDownload refuses it. A
+// server at URL is not asked. The errors are OpenPostgres's.
+func FindPostgres(ctx context.Context, c PostgresConfig) (took string, err error) {
+	if c.URL != "" {
+		address, err := c.address()
+		if err != nil {
+			return "", err
+		}
+		return "PostgreSQL at " + address + ": DATABASE_URL says so", nil
+	}
+	if err := c.validate(); err != nil {
+		return "", err
+	}
+	bin, err := c.binaries(ctx)
+	if err != nil {
+		return "", err
+	}
+	return bin.String(), nil
+}
+
+// KeptURL is where the cluster that is kept in DataDir answers, while it runs: the
+// URL that OpenPostgres returns with the same DataDir and Addr, for another process
+// of the same user. It stays the same as long as the folder does, so it is asked for
+// once. Addr must name a port. The error wraps fs.ErrNotExist as long as the cluster
+// was never ready yet.
+func (c PostgresConfig) KeptURL() (string, error) {
+	if _, port, _ := net.SplitHostPort(c.Addr); c.DataDir == "" || port == "" || port == "0" {
+		return "", fmt.Errorf("backing: PostgreSQL: only a cluster that is kept (DataDir is %q) at a certain port (Addr is %q) has a URL that lasts", c.DataDir, c.Addr)
+	}
+	if err := c.validate(); err != nil {
+		return "", err
+	}
+	k := cluster{folder: c.DataDir}
+	if _, err := os.Lstat(k.data()); err != nil || !k.finished() {
+		return "", fmt.Errorf("backing: PostgreSQL: the cluster in %s was never ready yet: %w", c.DataDir, fs.ErrNotExist)
+	}
+	password, err := os.ReadFile(k.passwordFile())
+	if err != nil {
+		return "", fmt.Errorf("backing: PostgreSQL: %w", err)
+	}
+	return databaseURL(c.Addr, string(password)), nil
+}
+
+// DataDir returns the DataDir of whoever keeps its keys and state in a folder of that
+// name: "postgres" in it. For root, whose server runs as a user who may not enter
+// such a folder, it is one in the system's cache, and is removed by a later
+// OpenPostgres when the state's folder is gone. It makes nothing.
+func DataDir(state string) string {
+	if clusters := sharedClusters(); clusters != "" {
+		if abs, err := filepath.Abs(state); err == nil {
+			return filepath.Join(clusters, url.PathEscape(abs))
+		}
+	}
+	return filepath.Join(state, "postgres")
 }
 
 // Close stops the server that was started, and removes its folder unless that was
 // asked for by name. It returns when both is done. A server that ran already goes
 // on. More calls return what the first one did.
 func (p *Postgres) Close() error {
-	if p.cluster == nil {
+	if p.server == nil {
 		return nil
 	}
-	return p.cluster.close()
+	return p.server.close()
 }
 
 // Wait returns when the server that was started has ended: nil after Close, and an
@@ -153,22 +213,20 @@ func (p *Postgres) Close() error {
 // is gone by then, unless it was asked for by name. For a server that ran already
 // Wait returns nil at once.
 func (p *Postgres) Wait() error {
-	if p.cluster == nil {
+	if p.server == nil {
 		return nil
 	}
-	return p.cluster.wait()
+	return p.server.wait()
 }
 
 // existing is layer 1.
 func (c PostgresConfig) existing(ctx context.Context) (*Postgres, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second) // a host that swallows packets says nothing for minutes
 	defer cancel()
-	where, err := pq.NewConfig(c.URL)
+	address, err := c.address()
 	if err != nil {
-		// The parser's error may quote the URL, and with it the password.
-		return nil, errors.New("backing: PostgreSQL: the URL (DATABASE_URL) cannot be read: it looks like postgres://user:password@host:5432/name")
+		return nil, err
 	}
-	address := net.JoinHostPort(where.Host, fmt.Sprint(where.Port))
 	version, err := ask(ctx, c.URL, "SHOW server_version")
 	if err != nil {
 		return nil, fmt.Errorf("backing: PostgreSQL at %s, as DATABASE_URL says, does not answer: %w", address, err)
@@ -177,8 +235,21 @@ func (c PostgresConfig) existing(ctx context.Context) (*Postgres, error) {
 	return &Postgres{URL: c.URL, Took: fmt.Sprintf("PostgreSQL %s that runs at %s: DATABASE_URL says so", number, address)}, nil
 }
 
+// address is the host and port of the URL.
+func (c PostgresConfig) address() (string, error) {
+	where, err := pq.NewConfig(c.URL)
+	if err != nil {
+		// The parser's error may quote the URL, and with it the password.
+		return "", errors.New("backing: PostgreSQL: the URL (DATABASE_URL) cannot be read: it looks like postgres://user:password@host:5432/name")
+	}
+	return net.JoinHostPort(where.Host, fmt.Sprint(where.Port)), nil
+}
+
 func (c *PostgresConfig) validate() error {
 	var faults []error
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
 	if c.Addr == "" {
 		c.Addr = "127.0.0.1:0"
 	}
@@ -206,17 +277,33 @@ func (c *PostgresConfig) validate() error {
 	return errors.Join(faults...)
 }
 
+const ourName = "from-click-to-code"
+
 // cacheDir returns the folder that outlives processes, or "" where there is none.
 func cacheDir() string {
-	const name = "from-click-to-code"
-	if os.Geteuid() == 0 {
-		// Binaries in root's own folder could not be run by another user.
-		if shared := map[string]string{"linux": "/var/cache", "darwin": "/Library/Caches"}[runtime.GOOS]; shared != "" {
-			return filepath.Join(shared, name)
-		}
+	if shared := sharedCache(); shared != "" {
+		return shared
 	}
 	if dir, err := os.UserCacheDir(); err == nil {
-		return filepath.Join(dir, name)
+		return filepath.Join(dir, ourName)
+	}
+	return ""
+}
+
+// sharedCache returns the cache of the system, for root: what is in root's own
+// folders could not be run by another user. For others it is "".
+func sharedCache() string {
+	dir := map[string]string{"linux": "/var/cache", "darwin": "/Library/Caches"}[runtime.GOOS]
+	if dir == "" || os.Geteuid() != 0 {
+		return ""
+	}
+	return filepath.Join(dir, ourName)
+}
+
+// sharedClusters returns where DataDir puts root's clusters, or "".
+func sharedClusters() string {
+	if dir := sharedCache(); dir != "" {
+		return filepath.Join(dir, "clusters")
 	}
 	return ""
 }

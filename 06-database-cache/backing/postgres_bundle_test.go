@@ -500,7 +500,7 @@ func TestPortIsLost(t *testing.T) {
 	bin, err := examine(t.Context(), found[0].dir, found[0].where, as)
 	require.NoError(t, err)
 	_, dir := room(t)
-	c, err := newCluster(t.Context(), job{Binaries: bin, Addr: "127.0.0.1:0", Dir: dir, CacheDir: cacheDir()})
+	c, err := newCluster(t.Context(), postgresJob{Binaries: bin, Addr: "127.0.0.1:0", Dir: dir, CacheDir: cacheDir()})
 	require.NoError(t, err)
 	require.Equal(t, 3, looks)
 	require.NoError(t, c.stop(fast))

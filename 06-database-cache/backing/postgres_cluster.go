@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,8 +31,20 @@ const (
 )
 
 // initdbGrace is how long initdb may go on after its caller has left: a second
-// would do, were the machine not busy. It is a variable for tests.
-var initdbGrace = 10 * time.Second
+// would do, were the machine not busy.
+const initdbGrace = 10 * time.Second
+
+// postgresJob is what a cluster is made of.
+type postgresJob struct {
+	Binaries binaries
+	Addr     string // a port of 0: any
+	DataDir  string // "": a new folder in Dir, removed at the end
+	Dir      string
+	CacheDir string // "": none
+	Settings map[string]string
+
+	InitdbGrace, Patience time.Duration
+}
 
 // A cluster is a server with the folder it works in:
 //
@@ -41,7 +54,8 @@ var initdbGrace = 10 * time.Second
 //	log                      what the server says
 //	data                     PostgreSQL's own
 type cluster struct {
-	job
+	postgresJob
+	process
 	folder   string
 	lock     *os.File
 	notes    []string
@@ -49,20 +63,12 @@ type cluster struct {
 	copied   bool // from a template
 
 	url, addr string
-	pid       int
 	signal    func(shutdown) error
-	ended     chan struct{} // closed when the server's process has ended
-	exit      error         // how; read after ended
 }
 
-// shutdown is one of PostgreSQL's ways to stop.
-type shutdown int
-
-const (
-	fast      shutdown = iota // hang up on clients, write everything down
-	immediate                 // at once; the next start recovers from the log
-	kill                      // not even the server is asked
-)
+func (c *cluster) report() report {
+	return report{URL: c.url, Addr: c.addr, PID: c.pid, Notes: c.notes}
+}
 
 func (c *cluster) data() string         { return filepath.Join(c.folder, "data") }
 func (c *cluster) passwordFile() string { return filepath.Join(c.folder, "password") }
@@ -70,14 +76,11 @@ func (c *cluster) unfinished() string   { return filepath.Join(c.folder, "unfini
 func (c *cluster) logFile() string      { return filepath.Join(c.folder, "log") }
 func (c *cluster) throwaway() bool      { return c.DataDir == "" }
 
-// newCluster makes the folder and starts the server. On an error nothing is left.
-//
-// It must run on a thread that lasts as long as the process: on Linux the server
-// ends with the thread that started it.
-func newCluster(ctx context.Context, j job) (_ *cluster, err error) {
+// newCluster makes the folder and starts the server: see job's start.
+func newCluster(ctx context.Context, j postgresJob) (_ *cluster, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, slow, fmt.Errorf("PostgreSQL did not start within %v", slow))
 	defer cancel()
-	c := &cluster{job: j}
+	c := &cluster{postgresJob: j}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.stop(immediate))
@@ -92,6 +95,7 @@ func newCluster(ctx context.Context, j job) (_ *cluster, err error) {
 			return nil, fmt.Errorf("there is data in %s, and no password to it: %w", c.folder, err)
 		}
 		c.password = string(password)
+		c.forget()
 		return c, c.explain(c.start(ctx))
 	}
 	if err := os.WriteFile(c.unfinished(), nil, 0o600); err != nil {
@@ -115,12 +119,24 @@ func newCluster(ctx context.Context, j job) (_ *cluster, err error) {
 			}
 			return c, os.Remove(c.unfinished())
 		}
-		if ctx.Err() != nil || errors.Is(err, errAddressInUse) || !c.copied {
-			break
+		if ctx.Err() != nil || errors.Is(err, errAddressInUse) || !c.copied || strings.Contains(err.Error(), "parameter") {
+			break // the last: one of Settings is to blame
 		}
 		// Perhaps the template was damaged, by a power failure. Another one is made, once.
 	}
 	return nil, c.explain(err)
+}
+
+// forget removes what a killed server has left of itself, its process's number first
+// of all: that may be another's by now, in a container it often is, and the new server
+// would believe that the former one runs. But nobody does whose lock we hold.
+func (c *cluster) forget() {
+	if runtime.GOOS == "windows" { // where the server's processes do not share the lock
+		return
+	}
+	memory := leftMemory(c.folder)
+	_ = os.Remove(filepath.Join(c.data(), "postmaster.pid"))
+	memory()
 }
 
 // finished reports whether there is data that somebody may rely on. What was left
@@ -134,6 +150,7 @@ func (c *cluster) finished() bool {
 // open makes the folder and takes its lock.
 func (c *cluster) open(ctx context.Context) (err error) {
 	c.folder = c.DataDir
+	sweepKept()
 	if c.throwaway() {
 		sweep(c.Dir)
 		if c.folder, err = os.MkdirTemp(c.Dir, folderPrefix); err != nil {
@@ -165,6 +182,11 @@ func (c *cluster) open(ctx context.Context) (err error) {
 // keep makes the folder that is kept, or sees to it that what is there is ours: it
 // is not another's to be written into.
 func (c *cluster) keep() error {
+	if c.Binaries.Account != nil { // who must get through the folders above as well
+		if err := os.MkdirAll(filepath.Dir(c.folder), 0o755); err != nil {
+			return err
+		}
+	}
 	if err := os.MkdirAll(c.folder, 0o700); err != nil {
 		return err
 	}
@@ -207,20 +229,43 @@ func sweep(dir string) {
 		if err != nil || !info.IsDir() || !ours(info) || time.Since(info.ModTime()) < time.Minute {
 			continue // the youngest may be about to take their lock
 		}
-		lock, err := os.OpenFile(filepath.Join(folder, lockName), os.O_RDWR, 0)
+		reclaim(folder)
+	}
+}
+
+// sweepKept removes the clusters that DataDir has named for state that is gone.
+func sweepKept() {
+	if sharedClusters() == "" {
+		return
+	}
+	folders, _ := filepath.Glob(filepath.Join(sharedClusters(), "%*"))
+	for _, folder := range folders {
+		state, err := url.PathUnescape(filepath.Base(folder))
 		if err != nil {
 			continue
 		}
-		free, cancel := context.WithCancel(context.Background())
-		cancel() // now or never
-		err = lockFile(free, lock, true)
-		lock.Close()
-		if err == nil {
-			memory := leftMemory(folder)
-			_ = os.RemoveAll(folder) // the next one tries again
-			memory()
+		if _, err := os.Lstat(state); errors.Is(err, fs.ErrNotExist) {
+			reclaim(folder)
 		}
 	}
+}
+
+// reclaim removes a folder of ours whose lock nobody holds.
+func reclaim(folder string) {
+	lock, err := os.OpenFile(filepath.Join(folder, lockName), os.O_RDWR, 0)
+	if err != nil {
+		return
+	}
+	free, cancel := context.WithCancel(context.Background())
+	cancel() // now or never
+	err = lockFile(free, lock, true)
+	lock.Close() // or Windows would not remove it
+	if err != nil {
+		return
+	}
+	memory := leftMemory(folder)
+	_ = os.RemoveAll(folder) // the next one tries again
+	memory()
 }
 
 // make makes the data: a copy of what initdb once made, or fresh by initdb, of
@@ -445,40 +490,9 @@ func copyFile(target string, from *os.Root, path string, buf []byte) error {
 	return errors.Join(err, out.Close())
 }
 
-// errAddressInUse says that the server could not listen: another has the port.
-var errAddressInUse = errors.New("the address cannot be listened on")
-
 // start starts the server on data that is there, and returns when it answers.
 func (c *cluster) start(ctx context.Context) error {
-	host, port, err := net.SplitHostPort(c.Addr)
-	if err != nil {
-		return err
-	}
-	const attempts = 10
-	for range attempts {
-		p := port
-		if port == "0" {
-			if p, err = freePort(host); err != nil {
-				return err
-			}
-		}
-		if err = c.launch(ctx, host, p); !errors.Is(err, errAddressInUse) || port != "0" {
-			return err
-		}
-		// Another process took the port between our look and the server's.
-	}
-	return err
-}
-
-// freePort returns a port that nobody has, a moment ago. It is a variable for tests.
-var freePort = func(host string) (string, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, err
+	return listen(ctx, c.Addr, c.Patience, c.launch)
 }
 
 func (c *cluster) launch(ctx context.Context, host, port string) error {
@@ -521,14 +535,12 @@ func (c *cluster) launch(ctx context.Context, host, port string) error {
 	if err != nil {
 		return err
 	}
-	c.ended = make(chan struct{})
 	asking, hangUp := context.WithCancel(ctx)
 	defer hangUp()
-	go func(ended chan struct{}) {
-		defer close(ended)
+	c.watch(func() error {
 		defer hangUp() // on whoever else has the port, and may say nothing
-		c.exit = wait()
-	}(c.ended)
+		return wait()
+	})
 	c.addr = net.JoinHostPort(host, port)
 	c.url = databaseURL(c.addr, c.password)
 	for {
@@ -580,7 +592,11 @@ func (c *cluster) changePassword(ctx context.Context) error {
 		return err
 	}
 	c.password, c.url = password, databaseURL(c.addr, password)
-	return os.WriteFile(c.passwordFile(), []byte(password), 0o600)
+	half := c.passwordFile() + ".half" // KeptURL reads all of it or nothing
+	if err := os.WriteFile(half, []byte(password), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(half, c.passwordFile())
 }
 
 // halt stops the server's process, if there is one, and waits for it.
@@ -635,14 +651,7 @@ func removeAll(folder string) error {
 	return err
 }
 
-// ending says how the server's process ended.
-func (c *cluster) ending() string {
-	how := "with exit status 0"
-	if c.exit != nil {
-		how = c.exit.Error()
-	}
-	return how + indented(c.logFrom(0))
-}
+func (c *cluster) ending() string { return c.how(c.logFrom(0)) }
 
 func (c *cluster) logSize() int64 {
 	info, err := os.Stat(c.logFile())

@@ -3,11 +3,13 @@ package backing_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/url"
@@ -15,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -97,6 +100,7 @@ func do(t *testing.T, url, statement string) {
 }
 
 func TestOpenPostgres(t *testing.T) {
+	t.Parallel()
 	t.Run("starts a private cluster", func(t *testing.T) {
 		dir := folder(t)
 		pg := open(t, backing.PostgresConfig{Dir: dir, Settings: map[string]string{"work_mem": "5MB"}})
@@ -202,7 +206,7 @@ func TestOpenPostgres(t *testing.T) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		defer l.Close()
-		_, err = backing.OpenPostgres(t.Context(), backing.PostgresConfig{Dir: dir, Addr: l.Addr().String()})
+		_, err = backing.OpenPostgres(t.Context(), backing.PostgresConfig{Dir: dir, Addr: l.Addr().String()}.WithPatience(1))
 		needed(t, err)
 		require.ErrorContains(t, err, l.Addr().String())
 		require.Empty(t, entries(t, dir))
@@ -245,7 +249,7 @@ func TestOpenPostgres(t *testing.T) {
 
 		// In all that a start passes: initdb for the first time, and then copies.
 		open(t, backing.PostgresConfig{}).Close()
-		cache := t.TempDir()
+		cache := folder(t)
 		for n, after := range []time.Duration{time.Millisecond, 150 * time.Millisecond, 20 * time.Millisecond, 40 * time.Millisecond, 60 * time.Millisecond, 80 * time.Millisecond} {
 			if n == 2 {
 				cache = ""
@@ -282,6 +286,19 @@ func fake(t *testing.T, postgres, initdb string) string {
 	return dir
 }
 
+func TestFindPostgres(t *testing.T) {
+	t.Parallel()
+	took, err := backing.FindPostgres(t.Context(), backing.PostgresConfig{})
+	needed(t, err)
+	require.NoError(t, err)
+	require.Regexp(t, `^PostgreSQL \d+\.\d+ from .+ \(.+\)$`, took)
+	took, err = backing.FindPostgres(t.Context(), backing.PostgresConfig{URL: "postgres://ada:secret@192.0.2.1/shop"})
+	require.NoError(t, err)
+	require.Equal(t, "PostgreSQL at 192.0.2.1:5432: DATABASE_URL says so", took)
+	_, err = backing.FindPostgres(t.Context(), backing.PostgresConfig{Bin: t.TempDir()})
+	require.ErrorContains(t, err, "postgres is no program")
+}
+
 func TestBin(t *testing.T) {
 	version := "echo 'postgres (PostgreSQL) 17.5'"
 	for name, test := range map[string]struct{ postgres, initdb, says string }{
@@ -296,21 +313,18 @@ func TestBin(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := folder(t)
-			_, err := backing.OpenPostgres(t.Context(), backing.PostgresConfig{Bin: fake(t, test.postgres, test.initdb), Dir: dir, CacheDir: t.TempDir()})
+			_, err := backing.OpenPostgres(t.Context(), backing.PostgresConfig{Bin: fake(t, test.postgres, test.initdb), Dir: dir, CacheDir: folder(t)})
 			require.ErrorContains(t, err, test.says)
 			require.NotErrorIs(t, err, backing.ErrNoPostgres, "it was asked for by name")
 			require.Empty(t, entries(t, dir))
 		})
 	}
 	t.Run("hangs", func(t *testing.T) {
-		was := *backing.InitdbGrace
-		*backing.InitdbGrace = 100 * time.Millisecond
-		t.Cleanup(func() { *backing.InitdbGrace = was })
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
 		dir := folder(t)
 		began := time.Now()
-		_, err := backing.OpenPostgres(ctx, backing.PostgresConfig{Bin: fake(t, version, "sleep 60"), Dir: dir, CacheDir: t.TempDir()})
+		_, err := backing.OpenPostgres(ctx, backing.PostgresConfig{Bin: fake(t, version, "sleep 60"), Dir: dir, CacheDir: folder(t)}.WithInitdbGrace(100*time.Millisecond))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Less(t, time.Since(began), 5*time.Second)
 		require.Empty(t, entries(t, dir))
@@ -329,14 +343,17 @@ func TestBin(t *testing.T) {
 }
 
 func TestTemplate(t *testing.T) {
+	t.Parallel()
 	notes := func(c *backing.PostgresConfig) *bytes.Buffer {
 		var text bytes.Buffer
 		c.Log = slog.New(slog.NewTextHandler(&text, nil))
 		return &text
 	}
 
+	cache := folder(t)
+	require.NoError(t, os.MkdirAll(filepath.Join(cache, "postgresql", "half-1", "data"), 0o700))
+
 	t.Run("is made once, by one of many", func(t *testing.T) {
-		cache := t.TempDir()
 		var all sync.WaitGroup
 		made := make(chan bool, 3)
 		open(t, backing.PostgresConfig{}).Close()
@@ -362,9 +379,7 @@ func TestTemplate(t *testing.T) {
 	})
 
 	t.Run("is made again when it is damaged, and its halves are not used", func(t *testing.T) {
-		cache := t.TempDir()
 		c := backing.PostgresConfig{CacheDir: cache, Dir: folder(t)}
-		require.NoError(t, os.MkdirAll(filepath.Join(cache, "postgresql", "half-1", "data"), 0o700))
 		open(t, c).Close()
 		found, err := filepath.Glob(filepath.Join(cache, "postgresql", "*"))
 		require.NoError(t, err)
@@ -393,6 +408,7 @@ func TestTemplate(t *testing.T) {
 }
 
 func TestDataDir(t *testing.T) {
+	t.Parallel()
 	addr := func(t *testing.T) string {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
@@ -400,26 +416,133 @@ func TestDataDir(t *testing.T) {
 		return l.Addr().String()
 	}
 
-	t.Run("keeps what was committed, after kill -9, on the same port", func(t *testing.T) {
-		c := backing.PostgresConfig{DataDir: filepath.Join(folder(t), "kept"), Addr: addr(t)}
-		pg := open(t, c)
-		do(t, pg.URL, "CREATE TABLE plates (n int)")
-		for n := range 3 {
-			do(t, pg.URL, fmt.Sprintf("INSERT INTO plates VALUES (%d)", n))
-			process, err := os.FindProcess(pg.PID)
-			require.NoError(t, err)
-			require.NoError(t, process.Kill())
-			require.ErrorContains(t, pg.Wait(), "has ended by itself")
+	t.Run("keeps what was acknowledged", func(t *testing.T) {
+		for name, end := range map[string]func(t *testing.T, c *child){
+			"when the role is killed":   func(t *testing.T, c *child) {},
+			"when the server is killed": func(t *testing.T, c *child) { killProcess(t, c.PID) },
+			"when both are killed, and the supervisor": func(t *testing.T, c *child) {
+				if runtime.GOOS != "linux" {
+					t.Skip("not checked: Linux alone tells the server")
+				}
+				require.NoError(t, parentOf(t, c.PID).Kill())
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				dir := folder(t)
+				config := backing.PostgresConfig{DataDir: filepath.Join(dir, "kept"), Addr: addr(t)}
+				_, err := config.KeptURL()
+				require.ErrorIs(t, err, fs.ErrNotExist, "before it was made")
+				role := startChild(t, family{Dir: dir, DataDir: config.DataDir, Addr: config.Addr}, "")
+				role.ready(t)
+				url, err := config.KeptURL()
+				require.NoError(t, err)
+				require.Equal(t, role.URL, url)
+				do(t, url, "CREATE TABLE plates (n int)")
 
-			again := open(t, c)
-			require.Equal(t, pg.URL, again.URL)
-			require.Equal(t, fmt.Sprint(n+1), ask(t, again.URL, "SELECT count(*) FROM plates"))
-			pg = again
+				// Somebody orders all the time, until the connection breaks.
+				acknowledged, enough := make(chan int, 1), make(chan bool, 2)
+				go func() {
+					n := 0
+					defer func() { enough <- false; acknowledged <- n }()
+					db, err := sql.Open("postgres", url)
+					if err != nil {
+						return
+					}
+					defer db.Close()
+					conn, err := db.Conn(t.Context())
+					if err != nil {
+						return
+					}
+					defer conn.Close()
+					for ; ; n++ {
+						if n == 20 {
+							enough <- true
+						}
+						if _, err := conn.ExecContext(t.Context(), "INSERT INTO plates VALUES ($1)", n); err != nil {
+							return
+						}
+					}
+				}()
+				require.True(t, <-enough, "the orders are taken")
+				end(t, role)
+				require.NoError(t, role.cmd.Process.Kill())
+				_ = role.cmd.Wait()
+				began := time.Now()
+				again := startChild(t, family{Dir: dir, DataDir: config.DataDir, Addr: config.Addr}, "")
+				again.ready(t)
+				require.Less(t, time.Since(began), 10*time.Second, "until it was back")
+				require.Equal(t, url, again.URL)
+				n := <-acknowledged
+				require.Equal(t, fmt.Sprint(n), ask(t, url, fmt.Sprintf("SELECT count(*) FROM plates WHERE n < %d", n)), "rows that were acknowledged")
+				require.NoError(t, again.cmd.Process.Kill())
+				_ = again.cmd.Wait()
+				gone(t, dir, "at the end", "kept")
+			})
 		}
-		require.Contains(t, pg.Took, c.DataDir)
+	})
+
+	t.Run("starts though a killed server's number is another's", func(t *testing.T) {
+		c := backing.PostgresConfig{DataDir: filepath.Join(folder(t), "kept"), Addr: addr(t)}
+		pg, other := open(t, c), open(t, backing.PostgresConfig{})
+		do(t, pg.URL, "CREATE TABLE plates (n int)")
+		killProcess(t, pg.PID)
+		require.ErrorContains(t, pg.Wait(), "has ended by itself")
+		file := filepath.Join(c.DataDir, "data", "postmaster.pid")
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		_, rest, _ := strings.Cut(string(text), "\n")
+		require.NoError(t, os.WriteFile(file, []byte(fmt.Sprintf("%d\n%s", other.PID, rest)), 0o600))
+		again := open(t, c)
+		require.Equal(t, pg.URL, again.URL)
+		require.Equal(t, "0", ask(t, again.URL, "SELECT count(*) FROM plates"))
+		require.Contains(t, again.Took, c.DataDir)
+		require.NoError(t, again.Close())
+		require.Equal(t, "0", ask(t, open(t, c).URL, "SELECT count(*) FROM plates"))
+	})
+
+	t.Run("is not needed for a certain address", func(t *testing.T) {
+		f := family{Dir: folder(t), Addr: addr(t)}
+		for range 3 { // each may find the former server there, which is about to end
+			c := startChild(t, f, "")
+			c.ready(t)
+			require.NoError(t, c.cmd.Process.Kill())
+			_ = c.cmd.Wait()
+		}
+		gone(t, f.Dir, "at the end")
+
+		l, err := net.Listen("tcp", f.Addr)
+		require.NoError(t, err)
+		time.AfterFunc(300*time.Millisecond, func() { l.Close() }) // it ends late
+		pg := open(t, backing.PostgresConfig{Addr: f.Addr})
+		require.Equal(t, "1", ask(t, pg.URL, "SELECT 1"))
+	})
+
+	t.Run("has no URL that lasts without a port", func(t *testing.T) {
+		for _, c := range []backing.PostgresConfig{
+			{Addr: "127.0.0.1:5433"}, {DataDir: "kept"}, {DataDir: "kept", Addr: "127.0.0.1:0"}, {DataDir: "kept", Addr: "192.0.2.1:5433"},
+		} {
+			_, err := c.KeptURL()
+			require.Error(t, err, "%+v", c)
+			require.NotErrorIs(t, err, fs.ErrNotExist, "%+v: nobody should wait for it", c)
+		}
+	})
+
+	t.Run("of a state's folder that only its owner may enter", func(t *testing.T) {
+		state := filepath.Join(t.TempDir(), ".workshop")
+		require.NoError(t, os.Mkdir(state, 0o700))
+		c := backing.PostgresConfig{DataDir: backing.DataDir(state)}
+		pg := open(t, c)
+		require.Equal(t, "1", ask(t, pg.URL, "SELECT 1"))
+		open(t, backing.PostgresConfig{}).Close()
+		require.Equal(t, "1", ask(t, pg.URL, "SELECT 1"))
 		require.NoError(t, pg.Close())
-		pg = open(t, c)
-		require.Equal(t, "3", ask(t, pg.URL, "SELECT count(*) FROM plates"))
+		open(t, backing.PostgresConfig{}).Close()
+		require.DirExists(t, c.DataDir)
+
+		require.NoError(t, os.RemoveAll(state))
+		open(t, backing.PostgresConfig{}).Close()
+		require.NoDirExists(t, c.DataDir, "the state is gone")
 	})
 
 	t.Run("belongs to one server", func(t *testing.T) {
@@ -479,7 +602,7 @@ func startChild(t *testing.T, f family, shell string) *child {
 	if shell != "" {
 		cmd = exec.Command("/bin/sh", "-c", shell+`; exec "$0"`, self)
 	}
-	cmd.Env = append(os.Environ(), parentVariable+"="+string(text))
+	cmd.Env = append(os.Environ(), parentVariable+"="+string(text), "GORACE=atexit_sleep_ms=0")
 	cmd.Stderr = os.Stderr
 	ownGroup(cmd)
 	_, err = cmd.StdinPipe()
@@ -499,39 +622,60 @@ func (c *child) ready(t *testing.T) {
 	require.NoError(t, json.Unmarshal(line, &c.family))
 }
 
-// gone waits until dir is empty, and no process works in it.
-func gone(t *testing.T, dir, when string) {
+// killProcess kills a process.
+func killProcess(t *testing.T, pid int) {
 	t.Helper()
-	left := func() []string { return append(entries(t, dir), processes(dir)...) }
-	assert.Eventually(t, func() bool { return len(left()) == 0 }, 15*time.Second, 5*time.Millisecond)
+	process, err := os.FindProcess(pid)
+	require.NoError(t, err)
+	require.NoError(t, process.Kill())
+}
+
+// gone waits until dir has nothing but what is kept, and no process works in it.
+func gone(t *testing.T, dir, when string, kept ...string) {
+	t.Helper()
+	left := func() []string {
+		names := slices.DeleteFunc(entries(t, dir), func(name string) bool { return slices.Contains(kept, name) })
+		return append(names, processes(dir)...)
+	}
+	assert.Eventually(t, func() bool { return len(left()) == 0 }, 15*time.Second, 20*time.Millisecond)
 	require.Empty(t, left(), "left when the parent was killed %s", when)
 }
 
 func TestParent(t *testing.T) {
+	t.Parallel()
 	t.Run("killed, leaves no process and no folder", func(t *testing.T) {
-		open(t, backing.PostgresConfig{}).Close()
-		kills := 6
-		if os.Getenv("CI") != "" {
+		kills := 8
+		if os.Getenv("CI") != "" && !raced {
 			kills = 40
 		}
-		dir, cache := folder(t), filepath.Join(t.TempDir(), "cache")
-		for n := range kills {
-			f := family{Dir: dir}
-			if n%10 == 4 {
-				f.Cache = filepath.Join(cache, fmt.Sprint(n)) // initdb runs
+		dir, cache := folder(t), folder(t)
+		kept := []string{"", "kept-1", "kept-2", "kept-3"} // "": a throw-away cluster
+		t.Run("while others start", func(t *testing.T) {
+			for i, name := range kept {
+				t.Run(cmp.Or(name, "thrown away"), func(t *testing.T) {
+					t.Parallel()
+					for n := i; n < kills; n += len(kept) {
+						f := family{Dir: dir}
+						if name != "" {
+							f.DataDir = filepath.Join(dir, name) // where the former server may still be ending
+						} else if n%20 == 4 {
+							f.Cache = filepath.Join(cache, fmt.Sprint(n)) // initdb runs
+						}
+						c := startChild(t, f, "")
+						if n/len(kept)%2 == 1 {
+							time.Sleep(time.Duration(n) * 7 * time.Millisecond) // not a wait for anything: a moment of dying
+						} else {
+							c.ready(t)
+						}
+						require.NoError(t, c.cmd.Process.Kill())
+						_ = c.cmd.Wait()
+					}
+				})
 			}
-			c := startChild(t, f, "")
-			when := "when all was ready"
-			if n%2 == 0 {
-				after := time.Duration(n) * 11 * time.Millisecond
-				when = fmt.Sprintf("%v after its start", after)
-				time.Sleep(after) // not a wait for anything: a moment of dying
-			} else {
-				c.ready(t)
-			}
-			require.NoError(t, c.cmd.Process.Kill())
-			_ = c.cmd.Wait()
-			gone(t, dir, when)
+		})
+		gone(t, dir, "at many moments", kept...)
+		for _, name := range kept[1:] {
+			require.Equal(t, "1", ask(t, open(t, backing.PostgresConfig{DataDir: filepath.Join(dir, name)}).URL, "SELECT 1"))
 		}
 	})
 
@@ -553,19 +697,6 @@ func TestParent(t *testing.T) {
 		}
 	})
 
-	t.Run("killed, leaves what was to be kept", func(t *testing.T) {
-		dir := folder(t)
-		open(t, backing.PostgresConfig{}).Close()
-		data := filepath.Join(dir, "kept")
-		c := startChild(t, family{Dir: dir, DataDir: data}, "")
-		c.ready(t)
-		do(t, c.URL, "CREATE TABLE plates (n int)")
-		require.NoError(t, c.cmd.Process.Kill())
-		_ = c.cmd.Wait()
-		pg := open(t, backing.PostgresConfig{DataDir: data}) // which waits for the former server
-		require.Equal(t, "0", ask(t, pg.URL, "SELECT count(*) FROM plates"))
-	})
-
 	t.Run("may lose the supervisor first", func(t *testing.T) {
 		if runtime.GOOS != "linux" {
 			t.Skip("not checked: Linux alone tells the server")
@@ -575,7 +706,7 @@ func TestParent(t *testing.T) {
 		supervisor := parentOf(t, pg.PID)
 		require.NoError(t, supervisor.Kill())
 		require.Error(t, pg.Wait())
-		assert.Eventually(t, func() bool { return len(processes(dir)) == 0 }, 10*time.Second, 5*time.Millisecond)
+		assert.Eventually(t, func() bool { return len(processes(dir)) == 0 }, 10*time.Second, 20*time.Millisecond)
 		require.Empty(t, processes(dir))
 
 		// Nobody was left to remove the folder, so the next one does.

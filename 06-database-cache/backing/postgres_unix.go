@@ -82,8 +82,7 @@ func (c *cluster) exec(settings []string) (wait func() error, err error) {
 	cmd.ExtraFiles = []*os.File{c.lock}
 	runAs(cmd, c.Binaries.Account)
 	leadGroup(cmd)
-	endWithParent(cmd)
-	if err := cmd.Start(); err != nil {
+	if err := startTied(cmd, syscall.SIGQUIT); err != nil { // it takes along its children and shared memory
 		return nil, err
 	}
 	c.pid = cmd.Process.Pid

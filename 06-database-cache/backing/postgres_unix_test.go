@@ -3,6 +3,7 @@
 package backing_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -28,7 +29,7 @@ func processes(dir string) (all []string) {
 		at, err := os.Readlink(link)
 		if err == nil && (at == dir || strings.HasPrefix(at, dir+"/")) {
 			command, _ := os.ReadFile(filepath.Join(filepath.Dir(link), "cmdline"))
-			all = append(all, fmt.Sprintf("%s in %s: %q", filepath.Dir(link), at, command))
+			all = append(all, fmt.Sprintf("%s in %s: %.60s", filepath.Dir(link), at, bytes.ReplaceAll(bytes.TrimRight(command, "\x00"), []byte{0}, []byte{' '})))
 		}
 	}
 	return all

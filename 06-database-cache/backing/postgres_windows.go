@@ -89,6 +89,21 @@ func (c *cluster) control(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// startTied starts cmd in a job, which Windows ends with its last handle: with the
+// supervisor, which never closes it.
+func startTied(cmd *exec.Cmd, _ os.Signal) error {
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	if _, err := jobOf(cmd.Process.Pid); err != nil {
+		return errors.Join(err, cmd.Process.Kill(), cmd.Wait())
+	}
+	return nil
+}
+
+// memoryDir: there is none.
+func memoryDir() string { return "" }
+
 // jobOf returns a new job that holds the process. What it has started already is
 // not in it, but the server's children end with the server by themselves.
 func jobOf(pid int) (windows.Handle, error) {
@@ -111,7 +126,7 @@ func jobOf(pid int) (windows.Handle, error) {
 		}
 	}
 	if err != nil {
-		return 0, errors.Join(fmt.Errorf("a job for PostgreSQL: %w", err), windows.CloseHandle(job))
+		return 0, errors.Join(fmt.Errorf("a job object: %w", err), windows.CloseHandle(job))
 	}
 	return job, nil
 }

@@ -1,13 +1,16 @@
 package backing
 
 import (
+	"os"
 	"os/exec"
 	"syscall"
 )
 
-// endWithParent has the kernel tell the server when the supervisor is gone: to
-// shut down at once, in which it takes along its children and shared memory.
-func endWithParent(cmd *exec.Cmd) { cmd.SysProcAttr.Pdeathsig = syscall.SIGQUIT }
+// startTied starts cmd, to which the kernel sends last when the supervisor is gone.
+func startTied(cmd *exec.Cmd, last os.Signal) error {
+	cmd.SysProcAttr.Pdeathsig = last.(syscall.Signal)
+	return cmd.Start()
+}
 
 // memoryDir returns a folder whose files are in memory, if it has room for plenty,
 // which in a container it often has not. A copy that is thrown away soon is made

@@ -1,0 +1,5 @@
+//go:build !race
+
+package backing_test
+
+const raced = false

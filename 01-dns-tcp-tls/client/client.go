@@ -140,34 +140,41 @@ func Command(dnsAddr string) stage.Run {
 // Get requests url, of https or http, and reads the answer, whatever its
 // status. It follows no redirect. The error says what to do next.
 func (c *Client) Get(ctx context.Context, url string) (stage.Click, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
-	defer cancel()
-	click, err := c.get(ctx, url)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return stage.Click{}, explain(c.cfg, url, err)
 	}
-	return click, nil
+	click, _, err := c.Do(req)
+	return click, err
 }
 
-func (c *Client) get(ctx context.Context, url string) (stage.Click, error) {
-	var notes notes
-	ctx, recorder := timing.Trace(httptrace.WithClientTrace(ctx, notes.hooks(c.cfg.DNS)))
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+// Do is Get for any request. It returns the answer's body, too, up to 1 MiB of it:
+// in a Click there is only its beginning.
+func (c *Client) Do(req *http.Request) (stage.Click, []byte, error) {
+	ctx, cancel := context.WithTimeout(req.Context(), c.cfg.Timeout)
+	defer cancel()
+	click, body, err := c.do(req.WithContext(ctx))
 	if err != nil {
-		return stage.Click{}, err
+		return stage.Click{}, nil, explain(c.cfg, req.URL.String(), err)
 	}
-	resp, err := c.transport.RoundTrip(req)
+	return click, body, nil
+}
+
+func (c *Client) do(req *http.Request) (stage.Click, []byte, error) {
+	var notes notes
+	ctx, recorder := timing.Trace(httptrace.WithClientTrace(req.Context(), notes.hooks(c.cfg.DNS)))
+	resp, err := c.transport.RoundTrip(req.WithContext(ctx))
 	if err != nil {
-		return stage.Click{}, err
+		return stage.Click{}, nil, err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxRead))
 	if err != nil {
-		return stage.Click{}, err
+		return stage.Click{}, nil, err
 	}
 	times := recorder.Phases()
 	click := stage.Click{
-		URL: url, Status: resp.StatusCode, Proto: resp.Proto,
+		URL: req.URL.String(), Status: resp.StatusCode, Proto: resp.Proto,
 		Reused: times.Reused, Resumed: times.Resumed,
 		Phases: []stage.Phase{},
 		Hops:   hops(resp.Header.Values("Server-Timing")),
@@ -191,7 +198,7 @@ func (c *Client) get(ctx context.Context, url string) (stage.Click, error) {
 			})
 		}
 	}
-	return click, nil
+	return click, body, nil
 }
 
 // handshake is what was agreed on.

@@ -67,6 +67,19 @@ func TestGet(t *testing.T) {
 		assert.True(t, get(t, c, w.url("shop.test", "/")).Reused, "it was read to its end all the same")
 	})
 
+	t.Run("sends_any_request", func(t *testing.T) {
+		w := newWorld(t)
+		c := w.client(t)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url("shop.test", "/echo"), strings.NewReader(strings.Repeat("soup ", 1000)))
+		require.NoError(t, err)
+		req.Header.Set("Traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+		click, body, err := c.Do(req)
+		require.NoError(t, err)
+		assert.Equal(t, req.URL.String(), click.URL)
+		assert.Equal(t, "POST "+req.Header.Get("Traceparent")+" "+strings.Repeat("soup ", 1000), string(body), "all of it")
+		assert.Equal(t, string(body[:4<<10]), click.Body, "its beginning")
+	})
+
 	t.Run("resumes_a_session_of_another_process", func(t *testing.T) {
 		w := newWorld(t)
 		c := w.client(t)
@@ -268,6 +281,9 @@ func answer(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/", http.StatusFound)
 	case "/large":
 		_, _ = io.WriteString(w, strings.Repeat("x", 100_000))
+	case "/echo":
+		_, _ = fmt.Fprintf(w, "%s %s ", r.Method, r.Header.Get("Traceparent"))
+		_, _ = io.Copy(w, r.Body)
 	case "/silent":
 		<-r.Context().Done()
 	default:

@@ -125,11 +125,15 @@ func TestEveryAnswer(t *testing.T) {
 	status(422, "POST", "/orders", c.ada, `{"lines": []}`, "Idempotency-Key", "k6")
 	status(422, "POST", "/orders", c.ada, ramen, "Idempotency-Key", "k4")
 	status(202, "POST", "/orders", c.ada, `{"lines": [{"dish": "tea", "quantity": 1}], "payment_method": "`+unknown+`"}`, "Idempotency-Key", "k7")
+	for characters, want := range map[int]int{order.MaxMethod: 201, order.MaxMethod + 1: 422} {
+		status(want, "POST", "/orders", c.ada, `{"lines": [{"dish": "tea", "quantity": 1}], "payment_method": "`+strings.Repeat("é", characters)+`"}`, "Idempotency-Key", fmt.Sprint("long-", characters))
+	}
 
 	// Looking at them, and what becomes of them.
 	status(200, "GET", "/orders?limit=1&state=paid", c.ada, "")
 	status(400, "GET", "/orders?limit=0", c.ada, "")
 	status(400, "GET", "/orders?after=MTcu", c.ada, "")
+	status(400, "GET", "/orders?stat=paid", c.ada, "")
 	status(200, "GET", "/orders/"+id, c.ada, "")
 	status(404, "GET", "/orders/"+id, c.bob, "")
 	status(404, "POST", "/orders/"+id+"/cancel", c.bob, "")

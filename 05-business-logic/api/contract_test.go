@@ -259,6 +259,9 @@ func (c *contract) request(item *openapi3.PathItem, op *openapi3.Operation, para
 			return err
 		}
 		for name, values := range query {
+			if op.Parameters.GetByInAndName("query", name) == nil {
+				return fmt.Errorf("%q is not known in the query", name)
+			}
 			if len(values) > 1 {
 				return fmt.Errorf("%q comes twice in the query", name)
 			}

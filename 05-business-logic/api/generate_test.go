@@ -307,6 +307,12 @@ func (g *generator) json(schema *openapi3.Schema, name string) string {
 			g.events--
 		}
 		return quote(fmt.Sprint("evt_", g.events))
+	case schema.MaxLength != nil && g.one(8):
+		n := int(*schema.MaxLength)
+		if g.fault() {
+			n++
+		}
+		return quote(strings.Repeat(pick(&g.dice, []string{"x", "ü"}), n))
 	case len(schema.Examples) > 0 && !g.one(8):
 		return quote(pick(&g.dice, schema.Examples).(string))
 	case schema.Pattern != "":

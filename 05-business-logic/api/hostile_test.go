@@ -127,7 +127,7 @@ func hostileHere(random *rand.Rand, c *contract, id string) hostile.Request {
 		r.Kind = "query: list"
 		r.Target = "/orders?" + of("limit=0", "limit=101", "limit=-9223372036854775808", "limit=1e2", "limit=%31%30%30%30", "limit=5&limit=5", "limit", "limit="+bad()+"x",
 			"state=eaten", "state=PAID", "state=paid%00", "state=paid'%20OR%20'1'='1", "state=", "after=", "after=LjE", "after=MTcu", "after=MTc3NzY1ODQwMDAwMDAwMC4A", "after="+strings.Repeat("A", 8000),
-			"after=!"+bad(), "%zz", "a;b", "limit=5;state=paid", "%=1")
+			"after=!"+bad(), "%zz", "a;b", "limit=5;state=paid", "%=1", "stat=paid", "LIMIT=5", "limit=5&page=2", "access_token="+c.chef)
 	case 1:
 		r.Kind = "path: order"
 		target := "/orders/" + of("%00", "%ff%fe", bad()+"%00", "..%5c..%5cetc%5cpasswd", "'%20OR%20'1'='1", "${jndi:ldap:}", id+"%00", id+"%20", "%20"+id, strings.ToUpper(id), id+"-2", strings.Repeat("a", 7000), "..", ".", "*")

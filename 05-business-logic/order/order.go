@@ -43,10 +43,11 @@ type Item struct {
 }
 
 // Bounds on one order. An order has 1 to MaxLines lines, each with another dish,
-// and 1 to MaxQuantity of it.
+// and 1 to MaxQuantity of it. Its Method has 1 to MaxMethod characters.
 const (
 	MaxLines    = 50
 	MaxQuantity = 100
+	MaxMethod   = 255
 )
 
 // Line is an Item with the name and price that it had when it was ordered: the
@@ -132,7 +133,8 @@ var (
 	// ErrUnknown: a call was sent and its answer did not come. It may have been
 	// done, and may not. Asking again under the same key finds out.
 	ErrUnknown = errors.New("order: outcome unknown")
-	// ErrUnavailable: a part that is needed cannot be reached. Nothing was done.
+	// ErrUnavailable: a part that is needed cannot be reached. This call has done
+	// nothing. Reserve and Charge say why somebody may have to undo all the same.
 	ErrUnavailable = errors.New("order: unavailable")
 	// ErrInvalid: the request itself is at fault. See InvalidError.
 	ErrInvalid = errors.New("order: invalid")
@@ -181,8 +183,11 @@ type Stock interface {
 	// a *SoldOutError names the first dish that there is not enough of. A second
 	// call for one order does nothing and succeeds, whatever its items: a caller
 	// that got no answer may ask again. Once the order was released, Reserve
-	// returns ErrConflict, so that a call that comes late takes nothing. After an
-	// error that is neither of these two, it may have been done: Release is safe.
+	// returns ErrConflict, so that a call that comes late takes nothing. After either
+	// of these two, nothing is reserved for the order, whatever calls came before.
+	// After another error, ErrUnavailable included, something may be: of two attempts,
+	// the first one's answer may have been lost, and the second one not sent. Release
+	// is safe.
 	Reserve(ctx context.Context, order string, items []Item) error
 	// Release puts back what was reserved for the order. Done twice, or for an
 	// order that has reserved nothing, it changes no number and succeeds.

@@ -215,13 +215,17 @@ func (s *Service) Advance(ctx context.Context, id string, to order.State) (order
 }
 
 // change has do change the order id, anew whenever somebody else has changed it since
-// it was read. customer is as with Get.
+// it was read. customer is as with Get. order.ErrCondition: the condition that came with
+// ctx does not hold of it.
 func (s *Service) change(ctx context.Context, id, customer string, do func(order.Order) (order.Order, error)) (order.Order, error) {
 	var err error
 	for range rereads {
 		var o order.Order
 		if o, err = s.Get(ctx, customer, id); err != nil {
 			return order.Order{}, err
+		}
+		if err = order.CheckCondition(ctx, o); err != nil { // each time: Update keeps what is made of this version
+			break
 		}
 		if o, err = do(o); err == nil {
 			return o, nil

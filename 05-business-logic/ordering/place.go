@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"clicktocode.example/05-business-logic/order"
 	"clicktocode.example/05-business-logic/solution/idempotency"
@@ -26,13 +27,17 @@ const attempts = 16
 // up to "…-16". After that the error is order.ErrConflict.
 //
 // One at a time is placed under a key; the others wait, and find it. A key that was
-// used for other dishes, or another method of payment, is an *order.InvalidError.
+// used for other dishes, or another method of payment, is an *order.InvalidError, and so
+// is a method that has not 1 to order.MaxMethod characters: nobody is asked then.
 //
 // order.ErrUnknown: it may have been placed. Asking again with the same key goes on
 // where it stood, at the price of then; and so does the loop by itself.
 func (s *Service) Place(ctx context.Context, r order.Request) (order.Order, error) {
 	if r.Customer == "" { // which would be everybody's
 		return order.Order{}, fmt.Errorf("ordering: place: %w", &order.InvalidError{Field: "customer", What: "is empty"})
+	}
+	if n := utf8.RuneCountInString(r.Method); n < 1 || n > order.MaxMethod { // it is kept with each order, and sent with each charge
+		return order.Order{}, fmt.Errorf("ordering: place: %w", &order.InvalidError{Field: "payment_method", What: fmt.Sprintf("must have 1 to %d characters, not %d", order.MaxMethod, n)})
 	}
 	name := idempotency.ID(ctx)
 	if name == "" {
@@ -180,6 +185,9 @@ func (p tryPayments) Charge(ctx context.Context, c order.Charge) (string, error)
 	switch {
 	case err == nil:
 	case errors.Is(err, order.ErrDeclined) && !errors.Is(err, order.ErrUnknown):
+		// Or another replica has undone this order, and paid back what it cost: then it was
+		// not the card, and what was reserved is released. (If not, Reserve does nothing.)
+		p.t.usedUp = errors.Is(p.t.c.Ports.Stock.Reserve(ctx, c.Order, nil), order.ErrConflict)
 		p.t.declined = true
 	case p.t.doubt:
 		err = fmt.Errorf("%w: %w", order.ErrUnknown, err) // "not sent" speaks of this call alone
@@ -208,6 +216,10 @@ type tryOrders struct {
 func (o tryOrders) Create(ctx context.Context, n order.Order) error {
 	err := o.Orders.Create(ctx, n)
 	o.t.created = err == nil
+	if errors.Is(err, order.ErrConflict) {
+		o.t.usedUp = true // another replica has undone it meanwhile
+		return err
+	}
 	if o.t.doubt && err != nil && !errors.Is(err, order.ErrExists) {
 		err = fmt.Errorf("%w: %w", order.ErrUnknown, err) // "not kept" speaks of this call alone, too
 	}

@@ -3,6 +3,7 @@ package ordering_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -22,6 +23,13 @@ import (
 	"clicktocode.example/05-business-logic/solution/orderstate"
 )
 
+// Flags of the command line come later, and win.
+func init() {
+	if err := flag.Set("rapid.checks", "300"); err != nil {
+		panic(err)
+	}
+}
+
 // TestProperties runs random histories of a restaurant in which everything that may
 // fail does: each call of each port, before it is done or after, with an answer that
 // says so or none; callers leave, at any step; the process dies, at any step, or is
@@ -30,7 +38,7 @@ import (
 // payments, twice and out of order, until it is told that it has been heard.
 //
 // After each step, and more strictly when the faults have stopped, stock, money, orders
-// and mail agree: see check and end. To run more histories than the few hundred of
+// and mail agree: see check and end. To run more histories than the 300 of
 // every day:
 //
 //	go test ./ordering -run TestProperties -rapid.checks=100000

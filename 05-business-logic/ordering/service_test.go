@@ -12,6 +12,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -199,6 +200,28 @@ func TestPlace(t *testing.T) {
 		k := newKitchen(t)
 		_, err := k.Place(t.Context(), order.Request{Items: []order.Item{{Dish: "tea", Quantity: 1}}, Method: "pm_card_visa"})
 		require.ErrorIs(t, err, order.ErrInvalid, "an order of nobody would be the kitchen's")
+	})
+
+	for name, method := range map[string]string{
+		"needs_a_method":                  "",
+		"needs_a_method_that_can_be_kept": strings.Repeat("é", order.MaxMethod+1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newKitchen(t)
+			_, err := tea(t.Context(), k.Service, "k", func(r *order.Request) { r.Method = method })
+			var invalid *order.InvalidError
+			require.ErrorAs(t, err, &invalid, "a method of %d characters", utf8.RuneCountInString(method))
+			assert.Equal(t, "payment_method", invalid.Field)
+			assert.Empty(t, k.faults.Calls(), "nobody is asked")
+		})
+	}
+
+	t.Run("a_method_may_be_as_long_as_that", func(t *testing.T) {
+		k := newKitchen(t)
+		method := strings.Repeat("é", order.MaxMethod)
+		o, err := tea(t.Context(), k.Service, "k", func(r *order.Request) { r.Method = method })
+		require.NoError(t, err)
+		assert.Equal(t, method, o.Method)
 	})
 
 	t.Run("an_order_that_was_undone_has_another_name_the_next_time", func(t *testing.T) {

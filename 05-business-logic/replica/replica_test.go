@@ -19,9 +19,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"golang.org/x/time/rate"
 
 	"clicktocode.example/01-dns-tcp-tls/stage"
 	"clicktocode.example/04-middleware/issuer"
+	"clicktocode.example/04-middleware/solution/ratelimit"
 	"clicktocode.example/05-business-logic/replica"
 	"clicktocode.example/05-business-logic/sendgrid"
 	"clicktocode.example/05-business-logic/solution/payment"
@@ -147,6 +149,27 @@ func TestPrefixes(t *testing.T) {
 	assert.Empty(t, all)
 	_, err = replica.Prefixes("127.0.0.1")
 	assert.ErrorContains(t, err, "192.0.2.1/32")
+}
+
+func TestLimit(t *testing.T) {
+	for text, want := range map[string]ratelimit.Config{
+		"20":      {Rate: 20, Burst: 40},
+		"0.5":     {Rate: 0.5, Burst: 1},
+		"0.01":    {Rate: 0.01, Burst: 1},
+		"1000000": {Rate: 1e6, Burst: 2e6},
+		"0":       {Rate: rate.Inf, Burst: 1},
+	} {
+		perSecond, burst, err := replica.Limit(text)
+		require.NoError(t, err, text)
+		got := ratelimit.Config{Rate: perSecond, Burst: burst}
+		assert.Equal(t, want, got, text)
+		_, err = ratelimit.New(got)
+		assert.NoError(t, err, text)
+	}
+	for _, text := range []string{"", "-1", "NaN", "Inf", "1e300", "many", "20/s"} {
+		_, _, err := replica.Limit(text)
+		require.ErrorContains(t, err, fmt.Sprintf("RATE_LIMIT: %q", text))
+	}
 }
 
 func TestTry(t *testing.T) {

@@ -75,6 +75,9 @@ type Config struct {
 	// Lost, unless nil, is told of each delete that was lost: for the rest of its TTL,
 	// what is under key may be old.
 	Lost func(key string, err error)
+	// Trace, unless nil, returns what is called in cache's place for a request, whose
+	// context is ctx: kv.Cache has no contexts, and a span needs its parent's.
+	Trace func(ctx context.Context, cache kv.Cache) kv.Cache
 }
 
 // Cache is a menu and orders with a cache beside them. It may be used by many
@@ -147,7 +150,7 @@ func New(servers []kv.Cache, menu order.Menu, orders order.Orders, c Config) (*C
 	}
 	if len(faults) == 0 {
 		cache.cache = kv.Spread(spread...)
-		if cache.fresh, err = invalidate.New(cache.cache, invalidate.Config{Lost: c.Lost}); err != nil {
+		if cache.fresh, err = invalidate.New(cache.cache, cache.loss()); err != nil {
 			faults = append(faults, fmt.Errorf("cached: %w", err))
 		}
 		if cache.group, err = stampede.New[[]order.Dish](cache.cache, c.Stampede); err != nil {
@@ -206,6 +209,22 @@ func (c *Cache) Show(service controller.Service) controller.Service {
 func menuKey() string           { return kv.Key("menu") }
 func orderKey(id string) string { return kv.Key("order", id) }
 
+func (c *Cache) loss() invalidate.Config { return invalidate.Config{Lost: c.config.Lost} }
+
+// in returns the cache as it is called for a request, by itself and with what keeps
+// nothing old.
+func (c *Cache) in(ctx context.Context) (kv.Cache, *invalidate.Cache) {
+	if c.config.Trace == nil {
+		return c.cache, c.fresh
+	}
+	cache := c.config.Trace(ctx, c.cache)
+	fresh, err := invalidate.New(cache, c.loss())
+	if err != nil {
+		return c.cache, c.fresh // not with the Config that New has taken
+	}
+	return cache, fresh
+}
+
 func (c *Cache) hit(what string) {
 	if c.config.Hit != nil {
 		c.config.Hit(what)
@@ -227,7 +246,8 @@ func (m cachedMenu) Dishes(ctx context.Context) ([]order.Dish, error) {
 	}
 	var loaded atomic.Bool
 	peek := func() ([]order.Dish, bool) {
-		dishes, _, err := m.c.dishes.Peek(m.c.cache, menuKey())
+		cache, _ := m.c.in(ctx)
+		dishes, _, err := m.c.dishes.Peek(cache, menuKey())
 		return dishes, err == nil
 	}
 	load := func(ctx context.Context) ([]order.Dish, bool, error) {
@@ -237,7 +257,8 @@ func (m cachedMenu) Dishes(ctx context.Context) ([]order.Dish, error) {
 		return dishes, err == nil, err
 	}
 	dishes, err := m.c.group.Do(ctx, menuKey(), peek, func(ctx context.Context) ([]order.Dish, error) {
-		dishes, _, err := m.c.dishes.Get(ctx, m.c.fresh.Reader(), menuKey(), load)
+		_, fresh := m.c.in(ctx)
+		dishes, _, err := m.c.dishes.Get(ctx, fresh.Reader(), menuKey(), load)
 		return dishes, err
 	})
 	if err != nil {
@@ -258,13 +279,15 @@ type exact struct {
 
 // Create implements order.Orders. That there was no such order may be in the cache.
 func (e exact) Create(ctx context.Context, o order.Order) error {
-	return e.c.fresh.Write(orderKey(o.ID), func() error { return e.Orders.Create(ctx, o) })
+	_, fresh := e.c.in(ctx)
+	return fresh.Write(orderKey(o.ID), func() error { return e.Orders.Create(ctx, o) })
 }
 
 // Update implements order.Orders. After an order.ErrConflict, too, the cache forgets
 // the order: perhaps the caller has the old version from there.
 func (e exact) Update(ctx context.Context, o order.Order) (kept order.Order, err error) {
-	err = e.c.fresh.Write(orderKey(o.ID), func() (err error) {
+	_, fresh := e.c.in(ctx)
+	err = fresh.Write(orderKey(o.ID), func() (err error) {
 		kept, err = e.Orders.Update(ctx, o)
 		return err
 	})
@@ -280,7 +303,8 @@ func (v view) Get(ctx context.Context, id string) (order.Order, error) {
 		return order.Order{}, fmt.Errorf("cached: order %q: %w: %w", id, order.ErrUnavailable, err)
 	}
 	loaded := false
-	o, found, err := v.c.one.Get(ctx, v.c.fresh.Reader(), orderKey(id), func(ctx context.Context) (order.Order, bool, error) {
+	_, fresh := v.c.in(ctx)
+	o, found, err := v.c.one.Get(ctx, fresh.Reader(), orderKey(id), func(ctx context.Context) (order.Order, bool, error) {
 		loaded = true
 		v.c.miss(AnOrder)
 		o, err := v.Orders.Get(ctx, id)

@@ -194,6 +194,47 @@ func TestOrders(t *testing.T) {
 	})
 }
 
+// marked notes which calls were made for which request.
+type marked struct {
+	kv.Cache
+	request string
+	calls   *[]string
+}
+
+func (m marked) note(call string) { *m.calls = append(*m.calls, m.request+": "+call) }
+
+func (m marked) Get(key string) (*memcache.Item, error) { m.note("get"); return m.Cache.Get(key) }
+func (m marked) Set(i *memcache.Item) error             { m.note("set"); return m.Cache.Set(i) }
+func (m marked) Add(i *memcache.Item) error             { m.note("add"); return m.Cache.Add(i) }
+func (m marked) CompareAndSwap(i *memcache.Item) error {
+	m.note("cas")
+	return m.Cache.CompareAndSwap(i)
+}
+func (m marked) Delete(key string) error { m.note("delete"); return m.Cache.Delete(key) }
+
+func TestTrace(t *testing.T) {
+	var calls []string
+	type request struct{}
+	c := open(t, []kv.Cache{&kvtest.Memory{}}, memory.NewMenu([]order.Dish{{ID: "ramen"}}), memory.NewOrders(), cached.Config{
+		Trace: func(ctx context.Context, cache kv.Cache) kv.Cache {
+			return marked{cache, ctx.Value(request{}).(string), &calls}
+		},
+	})
+	of := func(name string) context.Context { return context.WithValue(t.Context(), request{}, name) }
+	require.NoError(t, c.Orders().Create(of("1"), sample()))
+	_, err := c.Views().Get(of("2"), sample().ID)
+	require.NoError(t, err)
+	_, err = c.Views().Get(of("3"), sample().ID)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"1: delete", "2: get", "2: add", "2: get", "2: cas", "3: get"}, calls)
+	calls = nil
+	for _, name := range []string{"4", "5"} {
+		_, err = c.Menu().Dishes(of(name))
+		require.NoError(t, err)
+	}
+	assert.Equal(t, []string{"4: get", "4: get", "4: get", "4: add", "4: get", "4: cas", "5: get"}, calls, "also in the flight that is everybody's")
+}
+
 func TestDown(t *testing.T) {
 	t.Run("is_asked_no_more", func(t *testing.T) {
 		m := &kvtest.Memory{}

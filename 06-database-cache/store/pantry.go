@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/jmoiron/sqlx"
@@ -48,13 +49,22 @@ func (s *Store) Left(ctx context.Context) (left map[string]int, err error) {
 	return left, err
 }
 
-// Release implements order.Stock.
+// Release implements order.Stock. An order that is kept, and is order.Paid or further on,
+// keeps its dishes: then the error is an order.ErrUnavailable, and nothing was done. So a
+// replica whose own attempt has failed does not undo what another has saved meanwhile.
 func (s *Store) Release(ctx context.Context, id string) error {
 	return s.transaction(ctx, "release", func(tx *sqlx.Tx) error {
-		// This waits for a Reserve of the same order that is under way. What that one has
-		// taken, only a statement after it can see: so these are two.
+		// This waits for a Reserve of the same order that is under way, and for a Create.
+		// What they have done, only a statement after it can see.
 		if _, err := tx.ExecContext(ctx, markReleased, id); err != nil {
 			return err
+		}
+		var states []order.State
+		if err := tx.SelectContext(ctx, &states, `SELECT state FROM orders WHERE id = $1`, id); err != nil {
+			return err
+		}
+		if len(states) > 0 && states[0] != order.Pending && states[0] != order.Cancelling && states[0] != order.Cancelled {
+			return fmt.Errorf("order %q is kept, and %s: %w", id, states[0], order.ErrUnavailable)
 		}
 		_, err := tx.ExecContext(ctx, putBack, id)
 		return err

@@ -8,10 +8,10 @@
 //	Dishes, Left    one statement
 //	Get             one statement
 //	List            two, whatever the page's size
-//	Create          BEGIN, the order, its lines, COMMIT
+//	Create          BEGIN, the order, its lines, look at its reservation, COMMIT
 //	Update          BEGIN, one statement, COMMIT
 //	Reserve         BEGIN, claim, lock, take, COMMIT; again if the server asks for it
-//	Release         BEGIN, mark, put back, COMMIT
+//	Release         BEGIN, mark, look for the order, put back, COMMIT
 //
 // Nothing of PostgreSQL goes out: errors are package order's, see pgfault, and what
 // is wrapped in them is for the log.
@@ -88,14 +88,28 @@ func New(db *sqlx.DB, c Config) (*Store, error) {
 	return &Store{db: db, config: c}, errors.Join(faults...)
 }
 
-// Create implements order.Orders: see createorder.Create.
+// Create implements order.Orders: see createorder.Create. If what was reserved for the
+// order was released, the error is an order.ErrConflict: another replica has placed the
+// same order, failed, and undone it. Release sees to the rest of it.
 func (s *Store) Create(ctx context.Context, o order.Order) error {
-	return s.with(ctx, "create", func(conn *sqlx.Conn) error {
-		if s.config.Paid == nil || o.State != order.Paid {
-			return createorder.Create(ctx, conn, o)
-		}
-		return createorder.Create(ctx, conn, o, func(ctx context.Context, tx *sqlx.Tx) error { return s.config.Paid(ctx, tx, o) })
-	})
+	also := []func(context.Context, *sqlx.Tx) error{func(ctx context.Context, tx *sqlx.Tx) error { return held(ctx, tx, o.ID) }}
+	if s.config.Paid != nil && o.State == order.Paid {
+		also = append(also, func(ctx context.Context, tx *sqlx.Tx) error { return s.config.Paid(ctx, tx, o) })
+	}
+	return s.with(ctx, "create", func(conn *sqlx.Conn) error { return createorder.Create(ctx, conn, o, also...) })
+}
+
+// held returns an order.ErrConflict if the reservation of the order was released. If it
+// was not, a Release waits for the end of tx.
+func held(ctx context.Context, tx *sqlx.Tx, id string) error {
+	var released []bool // none: nothing was reserved
+	if err := tx.SelectContext(ctx, &released, `SELECT released FROM reservations WHERE order_id = $1 FOR SHARE`, id); err != nil {
+		return err
+	}
+	if len(released) > 0 && released[0] {
+		return fmt.Errorf("what was reserved for it was released: %w", order.ErrConflict)
+	}
+	return nil
 }
 
 // List implements order.Orders: see listorders.List.

@@ -4,9 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -242,6 +244,67 @@ func TestFaults(t *testing.T) {
 	})
 }
 
+// Of two replicas that place the same order, one may fail, and undo it.
+func TestUndone(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Open(t)
+	s, err := store.New(db, store.Config{Wait: 10 * time.Second})
+	require.NoError(t, err)
+	menu := []order.Dish{{ID: "tea", Name: "Tea", Price: order.Money{Amount: 310, Currency: "EUR"}}}
+	require.NoError(t, s.Seed(t.Context(), menu, map[string]int{"tea": 100}))
+	tea := []order.Item{{Dish: "tea", Quantity: 1}}
+	left := func(t *testing.T) int {
+		t.Helper()
+		left, err := s.Left(t.Context())
+		require.NoError(t, err)
+		return left["tea"]
+	}
+
+	t.Run("an_order_that_was_undone_is_not_kept", func(t *testing.T) {
+		require.NoError(t, s.Reserve(t.Context(), "undone", tea))
+		require.NoError(t, s.Release(t.Context(), "undone"))
+		require.ErrorIs(t, s.Create(t.Context(), sample("undone", order.Paid)), order.ErrConflict)
+		_, err := s.Get(t.Context(), "undone")
+		require.ErrorIs(t, err, order.ErrNotFound)
+		require.Equal(t, 100, left(t))
+	})
+	t.Run("an_order_that_is_kept_is_not_undone", func(t *testing.T) {
+		require.NoError(t, s.Reserve(t.Context(), "kept", tea))
+		require.NoError(t, s.Create(t.Context(), sample("kept", order.Paid)))
+		require.ErrorIs(t, s.Release(t.Context(), "kept"), order.ErrUnavailable)
+		require.NoError(t, s.Reserve(t.Context(), "kept", tea), "it was not marked as released")
+		require.Equal(t, 99, left(t))
+	})
+	t.Run("one_that_was_cancelled_is", func(t *testing.T) {
+		for _, state := range []order.State{order.Pending, order.Cancelling, order.Cancelled} {
+			id, before := string(state), left(t)
+			require.NoError(t, s.Reserve(t.Context(), id, tea))
+			require.NoError(t, s.Create(t.Context(), sample(id, state)))
+			require.NoError(t, s.Release(t.Context(), id), state)
+			require.Equal(t, before, left(t), state)
+		}
+	})
+	t.Run("of_both_at_once_one_is_done", func(t *testing.T) {
+		for n := range 50 {
+			id, before := fmt.Sprint("race-", n), left(t)
+			require.NoError(t, s.Reserve(t.Context(), id, tea))
+			var created, released error
+			var both sync.WaitGroup
+			both.Go(func() { created = s.Create(t.Context(), sample(id, order.Paid)) })
+			both.Go(func() { released = s.Release(t.Context(), id) })
+			both.Wait()
+			if created == nil {
+				require.ErrorIs(t, released, order.ErrUnavailable)
+				require.Equal(t, before-1, left(t))
+			} else {
+				require.ErrorIs(t, created, order.ErrConflict)
+				require.NoError(t, released)
+				require.Equal(t, before, left(t))
+			}
+		}
+	})
+}
+
 // TestStatements counts trips: each is a round trip to the server.
 func TestStatements(t *testing.T) {
 	t.Parallel()
@@ -260,14 +323,14 @@ func TestStatements(t *testing.T) {
 	}{
 		{"Dishes", func(ctx context.Context) error { _, err := s.Dishes(ctx); return err }, 1},
 		{"Left", func(ctx context.Context) error { _, err := s.Left(ctx); return err }, 1},
-		{"Create", func(ctx context.Context) error { return s.Create(ctx, o) }, 4},
+		{"Create", func(ctx context.Context) error { return s.Create(ctx, o) }, 5},
 		{"Get", func(ctx context.Context) error { _, err := s.Get(ctx, "one"); return err }, 1},
 		{"List", func(ctx context.Context) error { _, err := s.List(ctx, order.Query{Limit: 50}); return err }, 2},
 		{"Update", func(ctx context.Context) error { _, err := s.Update(ctx, o); return err }, 3},
 		{"Reserve", func(ctx context.Context) error {
 			return s.Reserve(ctx, "one", []order.Item{{Dish: "tea", Quantity: 1}})
 		}, 5},
-		{"Release", func(ctx context.Context) error { return s.Release(ctx, "one") }, 4},
+		{"Release", func(ctx context.Context) error { return s.Release(ctx, "two") }, 5},
 	} {
 		proxy.Forget()
 		require.NoError(t, call.f(t.Context()), call.name)

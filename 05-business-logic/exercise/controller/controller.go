@@ -127,11 +127,13 @@ type placing struct {
 //	{"lines": [{"dish": "ramen", "quantity": 2}], "payment_method": "pm_card_visa"}
 //
 // Who orders is the request's principal (request.From), whatever the body says.
-// The service gets the lines as they are, and judges them; PaymentMethod may be
-// empty, see Config.Method, which place puts in then.
+// The service gets the lines as they are, and judges them. PaymentMethod may be
+// empty: then place puts in Config.Method. If that is empty, too, the service gets
+// none, and judges that.
 //
-// The answer's status is 201, or 202 if the order is in state order.Pending: it is
-// kept, but whether it will be cooked is open (RFC 9110 §15.3.3). Both have the
+// The answer's status is 201, in whatever state the order is (asked again, the service
+// returns it as it stands), but 202 if that is order.Pending: it is kept, but whether
+// it will be cooked is open (RFC 9110 §15.3.3). Both have the
 // order as their body (s.reply), and its path in the field Location: the path of
 // this route as it is registered (c.FullPath), a slash, and the order's ID. So
 // where the routes are registered under /v2, it is /v2/orders/17.

@@ -1,6 +1,7 @@
 package controller_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -46,6 +48,14 @@ func TestPlace(t *testing.T) {
 		}
 	})
 
+	t.Run("orders_in_the_name_of_a_cook_too", func(t *testing.T) {
+		s := newShop(t)
+		s.who = &request.Principal{Subject: "chef", Scopes: []string{controller.ScopeWrite, controller.ScopeKitchen}}
+		_ = s.post(two)
+		require.Len(t, s.placed, 1, "POST /orders with %s, by a cook: calls of the service's Place", two)
+		assert.Equal(t, "chef", s.placed[0].Customer, "POST /orders by chef, who may do what the kitchen does: the Customer that Place got. To look at orders, the kitchen is everybody (whose), which is an empty customer; who orders has a name, and pays")
+	})
+
 	t.Run("pays_by_what_the_body_names", func(t *testing.T) {
 		s := newShop(t)
 		_ = s.post(two)
@@ -59,6 +69,15 @@ func TestPlace(t *testing.T) {
 		_ = s.post(body)
 		require.Len(t, s.placed, 1, "POST /orders with %s: calls of the service's Place. place reads the body by bind, and calls s.service.Place once", body)
 		assert.Equal(t, "pm_card_visa", s.placed[0].Method, "POST /orders with %s, and Config.Method is pm_card_visa: the Method that Place got", body)
+	})
+
+	t.Run("leaves_it_to_the_service_where_nobody_names_anything", func(t *testing.T) {
+		s := newShop(t)
+		s.config.Method = ""
+		const body = `{"lines": [{"dish": "ramen", "quantity": 2}]}`
+		_ = s.post(body)
+		require.Len(t, s.placed, 1, "POST /orders with %s, and Config.Method is empty: calls of the service's Place. Whether an order needs a method is the service's to say", body)
+		assert.Empty(t, s.placed[0].Method, "POST /orders with %s, and Config.Method is empty: the Method that Place got", body)
 	})
 
 	t.Run("goes_by_the_request's_context", func(t *testing.T) {
@@ -78,6 +97,14 @@ func TestPlace(t *testing.T) {
 		got := newShop(t).post(two)
 		require.Contains(t, got.Result().Header.Get("Content-Type"), "application/json", "POST /orders, and Place returned an order: the answer's Content-Type. reply sends an order")
 		assert.JSONEq(t, paidJSON, got.Body.String(), "POST /orders, and Place returned an order: the answer's body. reply sends an order")
+	})
+
+	t.Run("sends_it_by_reply", func(t *testing.T) {
+		s := newShop(t)
+		var rendered any
+		s.config.Render = func(c *gin.Context, status int, answer any) { rendered = answer; c.Status(status) }
+		_ = s.post(two)
+		assert.IsType(t, &controller.Order{}, rendered, "POST /orders, and Place returned an order: what Config.Render was given. s.reply asks it, which may send an order as something else than JSON, and keeps it out of caches")
 	})
 
 	t.Run("sends_its_Location", func(t *testing.T) {
@@ -100,6 +127,18 @@ func TestPlace(t *testing.T) {
 		s.order.State = order.Pending
 		got := s.post(two)
 		assert.Equal(t, http.StatusAccepted, got.Code, "POST /orders, and Place returned an order in state pending: the status. Nobody knows yet whether it was paid, so it may come to nothing: that is 202, Accepted (RFC 9110 §15.3.3). Who reads 201 goes to lay the table")
+	})
+
+	t.Run("answers_201_in_every_other_state", func(t *testing.T) {
+		for _, state := range order.States() {
+			if state == order.Pending {
+				continue
+			}
+			s := newShop(t)
+			s.order.State = state
+			got := s.post(two)
+			require.Equal(t, http.StatusCreated, got.Code, "POST /orders for the second time, with the same Idempotency-Key, and Place returned the order as it stands by now, in state %s: the status. 202 says that it may come to nothing, and that is so in state pending alone", state)
+		}
 	})
 
 	t.Run("tells_where_to_look_while_the_payment_is_open", func(t *testing.T) {
@@ -254,6 +293,38 @@ func TestProblemOf(t *testing.T) {
 		}
 	})
 
+	t.Run("the_first_in_the_table_counts", func(t *testing.T) {
+		table := []struct {
+			name string
+			errs []error
+		}{
+			{"unknown", []error{order.ErrUnknown}},
+			{"invalid", []error{order.ErrInvalid, &order.InvalidError{Field: "lines", What: "must be 1 to 50"}}},
+			{"sold-out", []error{order.ErrSoldOut, &order.SoldOutError{Dish: "ramen", Left: 3}}},
+			{"declined", []error{order.ErrDeclined}},
+			{"not-found", []error{order.ErrNotFound}},
+			{"state", []error{order.ErrState, &order.StateError{From: order.Dispatched, To: order.Cancelled}}},
+			{"conflict", []error{order.ErrConflict}},
+			{"unavailable", []error{order.ErrUnavailable}},
+			{"internal", []error{errDatabase}},
+		}
+		check := func(first, second string, err error) {
+			t.Helper()
+			got := isProblem(t, newShop(t).fails(err), fmt.Sprintf("the service returned two errors in one, %q", err))
+			require.Equal(t, "https://shop.test/problems/"+first, got["type"], "the service returned two errors in one, %q: the problem's type. In the table of problemOf, %s stands before %s, and the first in the table counts, whichever of the two came first. A card that was declined stays declined, though the release behind it could not be sent", err, first, second)
+		}
+		for i, first := range table {
+			for _, second := range table[i+1:] {
+				for _, a := range first.errs {
+					for _, b := range second.errs {
+						check(first.name, second.name, errors.Join(fmt.Errorf("placeorder: %w", a), fmt.Errorf("undo: %w", b)))
+						check(first.name, second.name, errors.Join(fmt.Errorf("placeorder: %w", b), fmt.Errorf("undo: %w", a)))
+					}
+				}
+			}
+		}
+	})
+
 	t.Run("knows_the_errors_of_a_type", func(t *testing.T) {
 		for _, row := range []struct {
 			err    error
@@ -292,6 +363,20 @@ func TestProblemOf(t *testing.T) {
 		assert.Contains(t, got["detail"], "dispatched", "the service returned a *StateError from dispatched to cancelled, wrapped: the problem's detail names the state that the order is in. errors.As finds it")
 	})
 
+	t.Run("promises_nothing_of_what_is_unknown", func(t *testing.T) {
+		got := isProblem(t, newShop(t).fails(order.ErrUnknown), fmt.Sprintf("the service returned the error %q", order.ErrUnknown))
+		detail, _ := got["detail"].(string)
+		require.NotEmpty(t, detail, "the service returned the error %q: the problem's detail", order.ErrUnknown)
+		assert.False(t, promises.MatchString(detail) && !hedges.MatchString(detail), "the service returned the error %q: the problem's detail is %q. It may have been done, and may not: whoever reads that nothing was, orders again, and pays twice", order.ErrUnknown, detail)
+	})
+
+	t.Run("says_of_no_order_that_it_is_another's", func(t *testing.T) {
+		got := isProblem(t, newShop(t).fails(order.ErrNotFound), fmt.Sprintf("the service returned the error %q", order.ErrNotFound))
+		detail, _ := got["detail"].(string)
+		require.NotEmpty(t, detail, "the service returned the error %q: the problem's detail", order.ErrNotFound)
+		assert.False(t, anothers.MatchString(detail) && !hedges.MatchString(detail), "the service returned the error %q: the problem's detail is %q. The order is another's, or is not there: which one, is not said, or whoever tries all numbers learns which orders there are", order.ErrNotFound, detail)
+	})
+
 	t.Run("keeps_the_error's_text_inside", func(t *testing.T) {
 		known := []error{&order.SoldOutError{Dish: "ramen", Left: 3}, &order.StateError{From: order.Paid, To: order.Delivered}, &order.InvalidError{Field: "lines", What: "must be 1 to 50"}}
 		for _, k := range kinds {
@@ -308,6 +393,14 @@ func TestProblemOf(t *testing.T) {
 		}
 	})
 }
+
+// What a problem's detail must not say, in the usual words, unless it says that this
+// is not sure: with one of hedges.
+var (
+	promises = regexp.MustCompile(`(?i)\bnothing (was|has been) (charged|done|collected|placed|paid)\b|\b(was|has) not been (charged|done|placed|paid)\b|\bwas(n't| not) (charged|done|placed|paid)\b`)
+	anothers = regexp.MustCompile(`(?i)\b((some|any)(body|one) else|another('s|’s| (customer|person|user|guest))|belongs to|not yours|isn't yours)`)
+	hedges   = regexp.MustCompile(`(?i)\b(or|may|might|could|maybe|perhaps|possibly|whether|if|unknown|unclear|know|known|sure|certain|no such|no order|not found|not there|does not exist)\b`)
+)
 
 // What is given, and works before anything is written.
 //
@@ -406,7 +499,7 @@ func TestGiven(t *testing.T) {
 	t.Run("List_refuses_what_it_cannot_read", func(t *testing.T) {
 		for _, query := range []string{
 			"limit=0", "limit=101", "limit=-1", "limit=1e2", "limit=", "limit=3&limit=4", "limit=99999999999999999999", "%zz",
-			"state=", "state=eaten", "after=", "after=%00", "after=MTcu", "after=LjE3", "after=" + strings.Repeat("A", 600), "after=OTk5OTk5OTk5OTk5OTk5OTk5OS4xNw", "after=MTc3NzY1ODQwMDAwMDAwMC4A", "a;b",
+			"state=", "state=eaten", "after=", "after=%00", "after=MTcu", "after=LjE3", "after=" + strings.Repeat("A", 600), "after=OTk5OTk5OTk5OTk5OTk5OTk5OS4xNw", "after=MTc3NzY1ODQwMDAwMDAwMC4A", "a;b", "stat=paid", "Limit=3", "limit=3&page=2", "=",
 		} {
 			s := newShop(t)
 			got := s.get("/orders?" + query)
@@ -415,6 +508,12 @@ func TestGiven(t *testing.T) {
 			require.Empty(t, s.asked, "%s", query)
 		}
 		assert.Equal(t, http.StatusOK, newShop(t).get("/orders?limit=100&state=paid").Code)
+	})
+
+	t.Run("List_names_what_it_does_not_know", func(t *testing.T) {
+		got := isProblem(t, newShop(t).get("/orders?state=paid&stat=ready&access_token=eyJ"), "a query with stat")
+		assert.Contains(t, got["detail"], `"access_token"`)
+		assert.NotContains(t, got["detail"], "eyJ")
 	})
 
 	t.Run("asks_for_no_order_that_no_database_keeps", func(t *testing.T) {
@@ -439,6 +538,25 @@ func TestGiven(t *testing.T) {
 		assert.Equal(t, http.StatusOK, s.get("/orders/17").Code)
 		s.who = nil
 		assert.Equal(t, http.StatusUnauthorized, s.post(two).Code, "and behind the check of the scope")
+	})
+
+	t.Run("Render_writes_an_order_and_a_page", func(t *testing.T) {
+		s := newShop(t)
+		var rendered []any
+		s.config.Render = func(c *gin.Context, status int, answer any) {
+			rendered = append(rendered, answer)
+			c.String(status, "rendered")
+		}
+		for _, path := range []string{"/orders/17", "/orders"} {
+			got := s.get(path)
+			assert.Equal(t, "rendered", got.Body.String(), "%s", path)
+			assert.Equal(t, "no-store", got.Result().Header.Get("Cache-Control"), "%s", path)
+		}
+		require.Len(t, rendered, 2)
+		assert.IsType(t, &controller.Order{}, rendered[0])
+		assert.IsType(t, &controller.Page{}, rendered[1])
+		s.err = order.ErrSoldOut
+		isProblem(t, s.get("/orders/17"), "a problem is not its business")
 	})
 
 	t.Run("New_wants_a_service", func(t *testing.T) {
@@ -630,7 +748,9 @@ func (s *shop) located(got *httptest.ResponseRecorder) string {
 func isProblem(t *testing.T, got *httptest.ResponseRecorder, as string) (members map[string]any) {
 	t.Helper()
 	require.Equal(t, "application/problem+json", got.Result().Header.Get("Content-Type"), "%s: the answer's Content-Type, which is that of a problem document (RFC 9457 §3). The status was %d, and the body %s", as, got.Code, got.Body)
-	require.NoError(t, json.Unmarshal(got.Body.Bytes(), &members), "%s: the answer's body is no JSON: %s", as, got.Body)
+	answers := json.NewDecoder(bytes.NewReader(got.Body.Bytes()))
+	require.NoError(t, answers.Decode(&members), "%s: the answer's body is no JSON: %s", as, got.Body)
+	require.False(t, answers.More(), "%s: there are two answers: a return is missing behind bind or refuse. What was sent: %s", as, got.Body)
 	require.EqualValues(t, got.Code, members["status"], "%s: the problem's status is the answer's (RFC 9457 §3.1.2)", as)
 	return members
 }

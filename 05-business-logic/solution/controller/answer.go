@@ -31,6 +31,7 @@ var titles = map[string]string{
 	"unavailable": "Not available at the moment",
 	"unknown":     "The outcome is not known",
 	"internal":    "Internal error",
+	"condition":   "The condition does not hold",
 }
 
 // kind is a problem of the kind name, one of titles.
@@ -69,8 +70,9 @@ const retryAfter = "5"
 // refuse answers with what problemOf says of err. Nothing else of err goes out; if
 // it is a fault of ours (5xx), it is noted by c.Error, for who writes the log.
 //
-// What package order does not know is looked at here: a deadline that is over is
-// order.ErrUnknown, and where the client has left, nobody reads the answer.
+// What is not of the service's own making is looked at here: a deadline that is over is
+// order.ErrUnknown, where the client has left, nobody reads the answer, and a condition
+// of the client's that does not hold is 412 (RFC 9110 §15.5.13).
 func refuse(c *gin.Context, err error) {
 	ctx := c.Request.Context()
 	switch {
@@ -80,6 +82,9 @@ func refuse(c *gin.Context, err error) {
 		return
 	case errors.Is(err, context.DeadlineExceeded):
 		err = fmt.Errorf("%w: %w", order.ErrUnknown, err)
+	case errors.Is(err, order.ErrCondition): // chapter 7 lets If-Match in
+		problem.Abort(c, kind(http.StatusPreconditionFailed, "condition", "The order is not the one that your condition names (any more). Look at it before you try again."))
+		return
 	}
 	d := problemOf(err)
 	if d.Status == 0 {
@@ -106,6 +111,7 @@ type Order struct {
 	Total    order.Money  `json:"total"`
 	Created  time.Time    `json:"created"`
 	Updated  time.Time    `json:"updated"`
+	Version  int          `json:"-"` // for its entity tag: see chapter 7
 }
 
 func show(o order.Order) *Order {
@@ -115,7 +121,7 @@ func show(o order.Order) *Order {
 	return &Order{
 		o.ID, o.State, o.Lines,
 		o.Totals.Subtotal, o.Totals.Discount, o.Totals.Tax, o.Totals.Total,
-		o.Created.UTC(), o.Updated.UTC(),
+		o.Created.UTC(), o.Updated.UTC(), o.Version,
 	}
 }
 

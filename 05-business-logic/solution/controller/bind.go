@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -155,14 +156,18 @@ func orderID(c *gin.Context) (id string, ok bool) {
 	return id, true
 }
 
-// query reads the query string of a list. fault is for the customer.
+// query reads the query string of a list. fault is for the customer. It is as strict as
+// bind: "stat=paid" would list all, and the customer believe that they are paid.
 func query(raw string) (q order.Query, fault string) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
 		return q, "The query cannot be read."
 	}
-	for name, of := range values {
-		if len(of) > 1 {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		switch {
+		case name != "limit" && name != "state" && name != "after":
+			return q, fmt.Sprintf("%.40q is not known here: the query may have limit, state and after.", name)
+		case len(values[name]) > 1:
 			return q, fmt.Sprintf("%.40q comes twice in the query.", name)
 		}
 	}

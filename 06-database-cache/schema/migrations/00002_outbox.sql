@@ -15,6 +15,7 @@ CREATE TABLE outbox (
 );
 CREATE INDEX outbox_due ON outbox (due, id) WHERE sent IS NULL AND NOT dead;
 CREATE INDEX outbox_sent ON outbox (sent) WHERE sent IS NOT NULL;
+CREATE INDEX outbox_dead ON outbox (id) WHERE dead; -- few, and counted again and again
 
 -- +goose Down
 DROP TABLE outbox;

@@ -1,0 +1,153 @@
+package stacktest
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"clicktocode.example/05-business-logic/order"
+	"clicktocode.example/05-business-logic/replica"
+	till "clicktocode.example/05-business-logic/stripe/standin"
+)
+
+// Placed is an order as the kitchen sees it.
+type Placed struct {
+	ID, State string
+	Lines     []order.Item
+	Total     order.Money
+}
+
+// Orders are all in the books, by way of the replica a. It waits until each is as ok
+// says, if that is not nil.
+func (s *Stack) Orders(ok func(Placed) bool) (all []Placed) {
+	s.t.Helper()
+	token := s.Token("chef", "orders:read orders:kitchen")
+	for end := time.Now().Add(Patience); ; time.Sleep(10 * time.Millisecond) {
+		all = nil
+		for after := ""; ; {
+			var page struct {
+				Orders []Placed
+				Next   string
+			}
+			s.Get("http://"+os.Getenv("A_ADDR")+"/orders?limit=100"+after, token, &page)
+			all = append(all, page.Orders...)
+			if page.Next == "" {
+				break
+			}
+			after = "&after=" + page.Next
+		}
+		open := slices.IndexFunc(all, func(o Placed) bool { return ok != nil && !ok(o) })
+		if open < 0 {
+			return all
+		}
+		if time.Now().After(end) {
+			require.Failf(s.t, "not settled", "order %+v, after %v", all[open], Patience)
+		}
+	}
+}
+
+// Payments are those that the stand-in for Stripe has in its books, with what was paid
+// back.
+func (s *Stack) Payments() []till.Payment {
+	s.t.Helper()
+	back := map[string]int64{}
+	for _, r := range listed[struct {
+		ID      string
+		Amount  int64
+		Payment string `json:"payment_intent"`
+	}](s, "refunds") {
+		back[r.Payment] += r.Amount
+	}
+	all := listed[till.Payment](s, "payment_intents")
+	for i, p := range all {
+		all[i].Refunded = back[p.ID]
+	}
+	return all
+}
+
+// listed is a whole list of the stand-in's.
+func listed[V any](s *Stack, what string) (all []V) {
+	s.t.Helper()
+	for after := ""; ; {
+		var page struct {
+			HasMore bool `json:"has_more"`
+			Data    []json.RawMessage
+		}
+		s.Get("http://"+os.Getenv("PAYMENTS_ADDR")+"/v1/"+what+"?limit=100"+after, replica.StripeKey, &page)
+		var last struct{ ID string }
+		for _, text := range page.Data {
+			var v V
+			require.NoError(s.t, errors.Join(json.Unmarshal(text, &v), json.Unmarshal(text, &last)))
+			all = append(all, v)
+		}
+		if !page.HasMore {
+			return all
+		}
+		after = "&starting_after=" + last.ID
+	}
+}
+
+// Left is what the menu of replica a says is left of each dish. An edge may have an
+// older one.
+func (s *Stack) Left() map[string]int {
+	s.t.Helper()
+	var menu struct {
+		Dishes []struct {
+			ID   string
+			Left int
+		}
+	}
+	s.Get("http://"+os.Getenv("A_ADDR")+"/menu", "", &menu)
+	left := map[string]int{}
+	for _, d := range menu.Dishes {
+		left[d.ID] = d.Left
+	}
+	require.NotEmpty(s.t, left)
+	return left
+}
+
+// Audit compares the books with what customers were told. Each order that is paid, as
+// they were told, is there, and paid, once, with what it costs. One that was pending is
+// so, too, or cancelled. There is no other order, and no other payment that is not paid
+// back. And of each dish, what is left and what was sold are what there was at the start.
+func (s *Stack) Audit(told *Tally, start map[string]int) {
+	s.t.Helper()
+	orders := s.Orders(func(o Placed) bool { return o.State != "pending" && o.State != "cancelling" })
+	sold, due := map[string]int{}, map[string]int64{}
+	var ids []string
+	for _, o := range orders {
+		open := slices.Contains(told.Pending, o.ID)
+		if o.State == "cancelled" && (open || !slices.Contains(told.Orders, o.ID)) {
+			continue
+		}
+		assert.Equal(s.t, "paid", o.State, "order %s", o.ID)
+		due[o.ID] = o.Total.Amount
+		for _, l := range o.Lines {
+			sold[l.Dish] += l.Quantity
+		}
+		if !open {
+			ids = append(ids, o.ID)
+		}
+	}
+	slices.Sort(ids)
+	slices.Sort(told.Orders)
+	assert.Equal(s.t, told.Orders, ids, "orders that customers were told are paid, and orders in the books")
+	paid := map[string]int64{}
+	for _, p := range s.Payments() {
+		if p.Status != "succeeded" || p.Refunded == p.Amount {
+			continue
+		}
+		assert.Zero(s.t, paid[p.Metadata["order"]], "order %s was charged twice", p.Metadata["order"])
+		paid[p.Metadata["order"]] += p.Amount
+	}
+	assert.Equal(s.t, due, paid, "what each order costs, and what was charged for it")
+	for dish, left := range s.Left() {
+		assert.Equal(s.t, start[dish], left+sold[dish], "%s: those at the start are those left, and those sold", dish)
+		assert.GreaterOrEqual(s.t, left, 0)
+	}
+}

@@ -64,23 +64,31 @@ func TestChaptersKeepTheContract(t *testing.T) {
 			}
 			up := here.start("up", ch.Name)
 			up.prints("Ctrl-C ends it", 1)
+			running, err := stack.Find(real)
+			require.NoError(t, err)
+			target, err := url.Parse(running.URL)
+			require.NoError(t, err)
+			var clicked stack.Click
+			require.NoError(t, json.Unmarshal([]byte(here.run("click", "--json")), &clicked))
+			if clicked.Status == 201 { // a click here is a whole dinner
+				target.Path = "/menu"
+			}
+			require.NoError(t, os.Remove(filepath.Join(here.dir, ".workshop", "tls-sessions.json")))
 			var first, second stack.Click
-			clicked := here.run("click", "--json")
-			require.NoError(t, json.Unmarshal([]byte(clicked), &first), "it printed %s", clicked)
-			require.NoError(t, json.Unmarshal([]byte(here.run("click", "--json")), &second))
+			printed := here.run("click", "--json", target.String())
+			require.NoError(t, json.Unmarshal([]byte(printed), &first), "it printed %s", printed)
+			require.NoError(t, json.Unmarshal([]byte(here.run("click", "--json", target.String())), &second))
 			assert.Equal(t, 200, first.Status)
 			assert.False(t, first.Resumed)
 			assert.True(t, second.Resumed, "the second click, a process of its own, resumes the first one's TLS session")
 			assert.Equal(t, []string{"DNS", "TCP", "TLS", "wait", "body"}, phases(first))
-			twice := strings.Split(strings.TrimSpace(here.run("click", "--json", "-n", "2")), "\n")
+			twice := strings.Split(strings.TrimSpace(here.run("click", "--json", "-n", "2", target.String())), "\n")
 			require.Len(t, twice, 2)
 			var reused stack.Click
 			require.NoError(t, json.Unmarshal([]byte(twice[1]), &reused))
 			assert.True(t, reused.Reused)
 			assert.Equal(t, []string{"wait", "body"}, phases(reused), "a reused connection needs no look-up and no handshake")
-			url, err := url.Parse(p.URL)
-			require.NoError(t, err)
-			up.prints("GET "+url.Path+" → 200", 4)
+			up.prints("GET "+target.Path+" → 200", 4)
 			require.NoError(t, up.cmd.Process.Signal(os.Interrupt))
 			require.NoError(t, up.ends())
 			assert.NotContains(t, up.out.String(), "died")
@@ -89,9 +97,12 @@ func TestChaptersKeepTheContract(t *testing.T) {
 	}
 }
 
+// phases are the names of the client's own: what is a part of another is indented.
 func phases(c stack.Click) (names []string) {
 	for _, p := range c.Phases {
-		names = append(names, p.Name)
+		if name := strings.TrimRight(p.Name, " "); !strings.HasPrefix(name, " ") {
+			names = append(names, name)
+		}
 	}
 	return names
 }

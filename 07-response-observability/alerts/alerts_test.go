@@ -27,7 +27,7 @@ import (
 	"clicktocode.example/03-reverse-proxy/cache"
 	"clicktocode.example/06-database-cache/cached"
 	"clicktocode.example/07-response-observability/alerts"
-	"clicktocode.example/07-response-observability/metrics"
+	"clicktocode.example/07-response-observability/meters"
 	"clicktocode.example/07-response-observability/outbox"
 	"clicktocode.example/07-response-observability/solution/redmetrics"
 )
@@ -41,7 +41,7 @@ func (away) Driver() driver.Driver                        { return nil }
 // registry is one that knows all metrics, of all roles.
 func registry(t *testing.T) *prometheus.Registry {
 	t.Helper()
-	reg := metrics.NewRegistry("all")
+	reg := meters.NewRegistry("all")
 	red, err := redmetrics.New(redmetrics.Config{Registerer: reg})
 	require.NoError(t, err)
 	red.Wrap(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/menu", nil))
@@ -49,15 +49,15 @@ func registry(t *testing.T) *prometheus.Registry {
 	require.NoError(t, err)
 	pool, err := balancer.NewPool(b)
 	require.NoError(t, err)
-	memcached := metrics.NewMemcached(&cached.Config{})
+	memcached := meters.NewMemcached(&cached.Config{})
 	memcached.Watch(func() (down, all int) { return 1, 2 })
 	db := sql.OpenDB(away{})
 	t.Cleanup(func() { db.Close() })
 	reg.MustRegister(
-		metrics.Cache(func() cache.Stats { return cache.Stats{} }),
-		metrics.Balancer(pool),
-		metrics.Attempts(func() dispatch.Stats { return dispatch.Stats{} }),
-		metrics.Outbox(func() outbox.Stats { return outbox.Stats{At: time.Now()} }),
+		meters.Cache(func() cache.Stats { return cache.Stats{} }),
+		meters.Balancer(pool),
+		meters.Attempts(func() dispatch.Stats { return dispatch.Stats{} }),
+		meters.Outbox(func() outbox.Stats { return outbox.Stats{At: time.Now()} }),
 		memcached,
 		collectors.NewDBStatsCollector(db, "orders"),
 	)

@@ -9,13 +9,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"clicktocode.example/01-dns-tcp-tls/roles"
-	"clicktocode.example/05-business-logic/order"
 	kitchen "clicktocode.example/05-business-logic/replica"
 	"clicktocode.example/05-business-logic/sendgrid"
 	pantry "clicktocode.example/06-database-cache/replica"
 	"clicktocode.example/07-response-observability/answer"
 	"clicktocode.example/07-response-observability/instrument"
-	"clicktocode.example/07-response-observability/metrics"
+	"clicktocode.example/07-response-observability/meters"
 	"clicktocode.example/07-response-observability/outbox"
 	"clicktocode.example/07-response-observability/solution/readiness"
 	"clicktocode.example/07-response-observability/solution/redmetrics"
@@ -37,7 +36,7 @@ func (s *shop) app(addr string) body {
 			redmetrics.SetRoute(c.Request.Context(), c.FullPath())
 			answer.Condition(c)
 		}
-		k.Render, k.Produces = answer.Render, answer.Produces
+		k.Render, k.Produces, k.Document = answer.Render, answer.Produces, answer.Document()
 		if s.around.Missing == nil {
 			if err := s.furnish(ctx, p, &k); err != nil {
 				return nil, err
@@ -73,7 +72,7 @@ func (s *shop) furnish(ctx context.Context, p *part, k *kitchen.Config) error {
 		return err
 	}
 	k.Outbox = true
-	k.Ports = order.Ports{Menu: store.Cache.Menu(), Stock: store.Store, Orders: store.Cache.Orders()}
+	k.Ports = store.Ports()
 	k.Show = store.Cache.Show
 	return nil
 }
@@ -85,7 +84,7 @@ func (s *shop) open(ctx context.Context, p *part, recipient func(customer string
 	c.Store.Paid = outbox.Paid(recipient)
 	c.Pool.OpenDB = instrument.SQL(p.tracer)
 	c.Cache.Trace = instrument.Cache(p.tracer)
-	counts := metrics.NewMemcached(&c.Cache)
+	counts := meters.NewMemcached(&c.Cache)
 	store, err := pantry.Open(ctx, c)
 	if err != nil {
 		return nil, err
@@ -127,7 +126,7 @@ func (s *shop) worker(admin string) body {
 			defer mailer.Close()
 			return loop.Close(ctx)
 		}})
-		p.registry.MustRegister(metrics.Outbox(loop.Stats))
+		p.registry.MustRegister(meters.Outbox(loop.Stats))
 		return func(ctx context.Context) error {
 			p.Ready(admin)
 			<-ctx.Done()

@@ -20,7 +20,7 @@ import (
 	"clicktocode.example/03-reverse-proxy/edge"
 	"clicktocode.example/05-business-logic/api"
 	"clicktocode.example/07-response-observability/instrument"
-	"clicktocode.example/07-response-observability/metrics"
+	"clicktocode.example/07-response-observability/meters"
 	"clicktocode.example/07-response-observability/solution/redmetrics"
 	"clicktocode.example/07-response-observability/solution/tracing"
 )
@@ -48,10 +48,10 @@ func (p *part) edge(c *edge.Config) error {
 		return err
 	}
 	p.routes["/backends"], p.routes["/backends/"] = admin.New(pool), admin.New(pool)
-	p.registry.MustRegister(metrics.Balancer(pool))
+	p.registry.MustRegister(meters.Balancer(pool))
 	c.AdminAddr, c.CheckInterval, c.Log = "", askEvery, p.Log
 	c.OnStart = func(balancer *dispatch.Handler, cached *cache.Cache) {
-		p.registry.MustRegister(metrics.Attempts(balancer.Stats), metrics.Cache(cached.Stats))
+		p.registry.MustRegister(meters.Attempts(balancer.Stats), meters.Cache(cached.Stats))
 	}
 	c.Upstream = func(base http.RoundTripper) http.RoundTripper {
 		return instrument.Transport(base, p.tracer, "replica")
@@ -135,7 +135,7 @@ func hushed(run stage.Run) stage.Run {
 // admins, by name: that it takes connections says that it is there, and not that it
 // will be in a moment.
 func (p *part) layer4(c *layer4.Config, admins map[string]string) {
-	p.registry.MustRegister(metrics.Balancer(c.Pool))
+	p.registry.MustRegister(meters.Balancer(c.Pool))
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	c.CheckInterval, c.Log, c.OnJoin = askEvery, p.Log, nil
 	c.Check = func(ctx context.Context, b *balancer.Backend) error {

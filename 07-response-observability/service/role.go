@@ -14,7 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"clicktocode.example/01-dns-tcp-tls/stage"
-	"clicktocode.example/07-response-observability/metrics"
+	"clicktocode.example/07-response-observability/meters"
 	"clicktocode.example/07-response-observability/operator"
 	"clicktocode.example/07-response-observability/solution/readiness"
 	"clicktocode.example/07-response-observability/solution/structlog"
@@ -60,7 +60,7 @@ func (shop *shop) operate(addr string, b body) stage.Run {
 		if err != nil {
 			return err
 		}
-		p := &part{Stage: &stage.Stage{Name: s.Name, URL: s.URL, Count: s.Count, Log: log}, registry: metrics.NewRegistry(s.Name), routes: map[string]http.Handler{}}
+		p := &part{Stage: &stage.Stage{Name: s.Name, URL: s.URL, Count: s.Count, Log: log}, registry: meters.NewRegistry(s.Name), routes: map[string]http.Handler{}}
 		shop.parts.Store(p.Stage, p)
 		defer shop.parts.Delete(p.Stage)
 		c := telemetry.Config{Role: s.Name, Export: telemetry.Wanted(), Keep: spans}

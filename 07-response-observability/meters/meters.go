@@ -1,4 +1,4 @@
-// Package metrics shows Prometheus what the layers have counted. They count for
+// Package meters shows Prometheus what the layers have counted. They count for
 // themselves, in plain numbers, and know nothing of Prometheus: what is here asks them
 // whenever it is asked.
 //
@@ -19,7 +19,7 @@
 // In the story, the owner's round with a slate, from the gate to the post box.
 //
 // Source: Prometheus, "Writing exporters" and "Metric and label naming".
-package metrics
+package meters
 
 import (
 	"runtime"

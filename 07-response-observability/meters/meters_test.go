@@ -1,4 +1,4 @@
-package metrics_test
+package meters_test
 
 import (
 	"context"
@@ -25,7 +25,7 @@ import (
 	"clicktocode.example/05-business-logic/order"
 	"clicktocode.example/06-database-cache/cached"
 	"clicktocode.example/06-database-cache/kv"
-	"clicktocode.example/07-response-observability/metrics"
+	"clicktocode.example/07-response-observability/meters"
 	"clicktocode.example/07-response-observability/outbox"
 )
 
@@ -65,7 +65,7 @@ func TestCache(t *testing.T) {
 	}
 	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/orders", nil))
 	require.EqualValues(t, 2, h.Stats().Hits)
-	shows(t, metrics.Cache(func() cache.Stats {
+	shows(t, meters.Cache(func() cache.Stats {
 		s := h.Stats()
 		s.Bytes, s.Stale, s.Revalidated, s.Collapsed, s.Evictions = 4096, 5, 6, 7, 8
 		return s
@@ -80,7 +80,7 @@ func TestBalancer(t *testing.T) {
 	require.NoError(t, err)
 	pool, err := balancer.NewPool(a)
 	require.NoError(t, err)
-	c := metrics.Balancer(pool)
+	c := meters.Balancer(pool)
 	a.Begin()
 	a.Begin()
 	a.End()
@@ -102,12 +102,12 @@ func TestAttempts(t *testing.T) {
 	h, err := dispatch.New(dispatch.Config{Pool: pool, Picker: roundrobin.New(0), Transport: http.DefaultTransport})
 	require.NoError(t, err)
 	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
-	shows(t, metrics.Attempts(h.Stats), `balancer_requests_total 1`, `balancer_retries_total 0`, `balancer_failed_attempts_total 0`, `balancer_unserved_requests_total 1`)
+	shows(t, meters.Attempts(h.Stats), `balancer_requests_total 1`, `balancer_retries_total 0`, `balancer_failed_attempts_total 0`, `balancer_unserved_requests_total 1`)
 }
 
 func TestOutbox(t *testing.T) {
 	s := outbox.Stats{Sent: 7, Failed: 2}
-	c := metrics.Outbox(func() outbox.Stats { return s })
+	c := meters.Outbox(func() outbox.Stats { return s })
 	shows(t, c, `outbox_sent_total 7`, `outbox_failed_attempts_total 2`) // and no zeros, which nobody has counted
 	s.Due, s.Later, s.Dead, s.Oldest, s.At = 3, 1, 1, 90*time.Second, time.Unix(1000, 5e8)
 	shows(t, c, `outbox_sent_total 7`, `outbox_failed_attempts_total 2`, `outbox_mails{state="due"} 3`, `outbox_mails{state="later"} 1`, `outbox_mails{state="dead"} 1`,
@@ -161,7 +161,7 @@ func TestMemcached(t *testing.T) {
 		Hit: func(what string) { told = append(told, "hit "+what) }, Miss: func(what string) { told = append(told, "miss "+what) },
 		Fault: func(call string, _ error) { told = append(told, "fault "+call) }, Lost: func(key string, _ error) { told = append(told, "lost "+key) },
 	}
-	c := metrics.NewMemcached(&config)
+	c := meters.NewMemcached(&config)
 	memcached := &server{items: map[string]*memcache.Item{}}
 	orders := memory.NewOrders()
 	cache, err := cached.New([]kv.Cache{memcached}, nil, orders, config)
@@ -198,7 +198,7 @@ func TestMemcached(t *testing.T) {
 }
 
 func TestNewRegistry(t *testing.T) {
-	reg := metrics.NewRegistry("edge1")
+	reg := meters.NewRegistry("edge1")
 	families, err := reg.Gather()
 	require.NoError(t, err)
 	names := map[string]bool{}

@@ -37,7 +37,8 @@ type Plan struct {
 	// NotReady turns readiness off, as (*readiness.Health).Drain does.
 	NotReady func()
 	// Notice is how long the balancers take to see it: the time between two of their
-	// checks, times how many it takes, and one answer's time.
+	// checks, times how many it takes, and one answer's time. Run waits for it whatever
+	// else the Plan holds.
 	Notice time.Duration
 	// Servers finish what runs, Workers what they were given, and Pools close.
 	Servers, Workers, Pools []Step
@@ -50,13 +51,14 @@ type Plan struct {
 // Servers, Workers, Pools. The Steps of one list run side by side; the next list
 // begins once all of them have returned.
 //
-// The context of a list's Steps ends after Within, or with ctx. A Step that has not
-// returned then is not waited for: it is no longer anybody's, which is acceptable
-// because the process is about to end. Nothing is left out because something before
-// it failed, or because ctx has ended: then Notice is cut short, and what comes
-// behind is still told to end, if only to cut.
+// The context of a list's Steps ends after Within, or with ctx, or when all of them
+// have returned; not because one of them failed. A Step that has not returned after
+// Within, or when ctx has ended, is not waited for: it is no longer anybody's, which
+// is acceptable because the process is about to end. Nothing is left out because
+// something before it failed, or because ctx has ended, even before Run was called:
+// then Notice is cut short, and what comes behind is still told to end, if only to cut.
 //
-// The error joins those of all Steps, each with its Step's name in front
+// The error joins those of all Steps, and no other, each with its Step's name in front
 // ("winddown: http: …") and wrapped. A Step that was not waited for counts as one
 // that returned its context's error.
 func Run(ctx context.Context, p Plan) error {

@@ -3,7 +3,7 @@
 // It leaves it to the table's constraints to refuse a mail without a key. They do, and the
 // order's transaction is at an end with it: no order, for want of a mail.
 //
-//workshop:caught-by TestEnqueue/a_mail_to_nobody_costs_no_order
+//workshop:caught-by TestEnqueue/refuses_a_mail_without_a_key
 //workshop:says both are needed
 package enqueue
 

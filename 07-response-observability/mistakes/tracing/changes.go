@@ -20,6 +20,8 @@ func Client(next http.RoundTripper, tracer trace.Tracer, name string) http.Round
 		if sc := span.SpanContext(); sc.IsValid() {
 			r = r.WithContext(ctx)
 			r.Header.Set(header, Format(sc))
+		} else if r.Header[header] != nil {
+			r.Header.Del(header)
 		}
 		answer, err := next.RoundTrip(r)
 		status := 0

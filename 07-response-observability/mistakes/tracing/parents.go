@@ -20,6 +20,9 @@ func Client(next http.RoundTripper, tracer trace.Tracer, name string) http.Round
 		if sc := trace.SpanContextFromContext(r.Context()); sc.IsValid() {
 			r = r.Clone(ctx)
 			r.Header.Set(header, Format(sc))
+		} else if r.Header[header] != nil {
+			r = r.Clone(ctx)
+			r.Header.Del(header)
 		}
 		answer, err := next.RoundTrip(r)
 		status := 0

@@ -32,8 +32,9 @@ import (
 	"clicktocode.example/06-database-cache/pgfault"
 )
 
-// Outbox is the table of that name, see chapter 6's schema, and who empties it. Both
-// fields are required. It may be used by many goroutines at once.
+// Outbox is the table of that name, see chapter 6's schema, and who empties it. It may
+// be used by many goroutines at once. Enqueue needs neither of its fields: who only
+// enqueues may leave them nil.
 type Outbox struct {
 	DB     *sqlx.DB     // for whoever looks into the table: the worker, and Waiting
 	Mailer order.Mailer // by whom the worker sends
@@ -41,15 +42,22 @@ type Outbox struct {
 
 // Enqueue has m sent when tx has been committed: the worker finds it then, and sends
 // it. If tx is rolled back, nothing was ever there. Enqueue waits for nobody but the
-// database, and tx stays its caller's: Enqueue neither commits nor ends it.
+// database, and asks it by tx alone: tx may hold the pool's last connection. tx stays
+// its caller's: Enqueue neither commits nor ends it.
+//
+// All four of m's fields are kept as they are, letter by letter. Values go to the
+// database by $1 … $4, never into the statement's text: a customer may be called
+// O'Hara. The other columns get their defaults.
 //
 // m.Key makes several calls one message. If there is one with this key, sent or not,
-// in this transaction or an earlier one, nothing is added, the one that is there
-// stays as it is, and that is no error: tx goes on.
+// in this transaction or another one, nothing is added, the one that is there stays as
+// it is and is not locked, and that is no error: tx goes on. Where another transaction
+// has enqueued the key and is still open, Enqueue waits for its end: only then it is
+// known whether there is one.
 //
 // A Key or To that is empty is an *order.InvalidError, and tx goes on, too: nothing was
-// asked of the database. Of the other errors, see pgfault.Of; after one of these, tx
-// can only be rolled back.
+// asked of the database. Subject and Text may be empty. Of the other errors, see
+// pgfault.Of; after one of these, tx can only be rolled back.
 func (b *Outbox) Enqueue(ctx context.Context, tx *sqlx.Tx, m order.Mail) error {
 	//workshop:begin return nil
 	//workshop:todo An INSERT into outbox (key, "to", subject, text) by tx; the other columns have
@@ -81,8 +89,8 @@ func complete(m order.Mail) error {
 
 // Waiting is what is still to be sent.
 type Waiting struct {
-	Due    int           // may be sent now, or is being sent
-	Later  int           // is to be tried again later
+	Due    int           // may be sent now
+	Later  int           // is being sent, or is to be tried again later
 	Dead   int           // is set aside, for a human
 	Oldest time.Duration // the age of the oldest of those that are not dead; 0 if there is none
 }

@@ -57,14 +57,50 @@ func (h *Handler) Enabled(ctx context.Context, level slog.Level) bool {
 }
 
 // WithGroup implements slog.Handler: what comes later stands in a group of that
-// name. An empty name is no group.
+// name. An empty name is no group. Where the name is that of a secret, all that comes
+// later is redacted, whatever it is called.
 func (h *Handler) WithGroup(name string) slog.Handler {
 	if name == "" {
 		return h
 	}
-	with := h.then(func(next slog.Handler) slog.Handler { return next.WithGroup(name) })
+	with := h.then(func(next slog.Handler) slog.Handler {
+		if secret(name) {
+			return hidden{next.WithGroup(name)}
+		}
+		return next.WithGroup(name)
+	})
 	with.grouped = true
 	return with
+}
+
+// hidden writes what stands in a group that is a secret: the keys alone.
+type hidden struct{ slog.Handler }
+
+func (h hidden) Handle(ctx context.Context, r slog.Record) error {
+	out := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		out.AddAttrs(hide(a))
+		return true
+	})
+	return h.Handler.Handle(ctx, out)
+}
+
+func (h hidden) WithAttrs(attrs []slog.Attr) slog.Handler {
+	clean := make([]slog.Attr, len(attrs))
+	for i, a := range attrs {
+		clean[i] = hide(a)
+	}
+	return hidden{h.Handler.WithAttrs(clean)}
+}
+
+func (h hidden) WithGroup(name string) slog.Handler { return hidden{h.Handler.WithGroup(name)} }
+
+// hide returns a with the value Redacted. The empty Attr stays: it is not written.
+func hide(a slog.Attr) slog.Attr {
+	if a.Equal(slog.Attr{}) {
+		return a
+	}
+	return slog.String(a.Key, Redacted)
 }
 
 // then is a copy of h with one step more. h itself must not change: others log by it.
@@ -89,10 +125,14 @@ func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 // Handle implements slog.Handler: it gives next a record with r's time, level,
 // message and place in the source, whose attributes are r's, redacted, and behind
 // them the IDs that ctx holds (see ids). IDs stand at the top of the line whatever
-// groups are open, where everyone who searches looks for them (see atTop). One that
-// r itself has under the same key is not added again.
+// groups are open, where everyone who searches looks for them (see atTop). Next gets
+// ctx, too, and its error is returned.
+//
+// Without an open group, an ID that r itself has under the same key is not added again.
+// In a group, r's is another field, and the ID is added. One that was given by With, or
+// that lies in a group of r's, is not looked for.
 func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
-	//workshop:begin return nil
+	//workshop:begin return h.next.Handle(ctx, r)
 	//workshop:todo Make a record (slog.NewRecord) with r's attributes redacted: those of a record
 	//workshop:todo cannot be changed. Then the IDs: with a group open, atTop is the handler to
 	//workshop:todo give it to; without, the record takes them.
@@ -125,7 +165,7 @@ func (h *Handler) atTop(attrs []slog.Attr) slog.Handler {
 }
 
 // redact returns a with the value Redacted if its key is that of a secret,
-// whatever the value is, a group too. Of another group, each attribute is redacted
+// whatever the value is: a group, a number, or nothing. Of another group, each attribute is redacted
 // likewise, however deep. A slog.LogValuer is asked for its value before that:
 // behind it may stand a group. All others are as they were.
 func redact(a slog.Attr) slog.Attr {
@@ -162,15 +202,44 @@ func ids(ctx context.Context) (attrs []slog.Attr) {
 }
 
 // secrets are the words that end the key of a secret: "token" those of token,
-// access_token and X-Auth-Token, but not of tokens_left.
-var secrets = []string{"password", "passwd", "secret", "token", "authorization", "cookie", "api_key", "apikey", "secret_key", "private_key", "credentials", "signature", "card", "card_number", "cvc", "dsn", "database_url"}
+// accessToken and X-Auth-Token, but not of tokens_left.
+var secrets = []string{
+	"password", "passwd", "passphrase", "secret", "token", "jwt", "bearer", "authorization", "cookie",
+	"api_key", "apikey", "secret_key", "private_key", "credentials", "signature",
+	"card", "card_number", "cvc", "cvv", "dsn", "database_url",
+}
 
-// secret reports whether key is that of a secret. Capitals do not count, and a
-// hyphen is an underscore.
+// secret reports whether key is that of a secret. How its words are told from each
+// other does not count: access_token, Access-Token, accessToken, access.token.
 func secret(key string) bool {
-	key = strings.ReplaceAll(strings.ToLower(key), "-", "_")
+	key = snake(key)
 	return slices.ContainsFunc(secrets, func(word string) bool {
 		before, ends := strings.CutSuffix(key, word)
 		return ends && (before == "" || strings.HasSuffix(before, "_"))
 	})
+}
+
+// snake returns key in lower case, with an underscore between its words.
+func snake(key string) string {
+	if !strings.ContainsAny(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-. /:") {
+		return key // as most are
+	}
+	upper := func(i int) bool { return 'A' <= key[i] && key[i] <= 'Z' }
+	lower := func(i int) bool {
+		return i < len(key) && ('a' <= key[i] && key[i] <= 'z' || '0' <= key[i] && key[i] <= '9')
+	}
+	out := make([]byte, 0, len(key)+4)
+	for i, c := range []byte(key) {
+		switch {
+		case upper(i):
+			if i > 0 && (lower(i-1) || upper(i-1) && lower(i+1)) { // accessToken, JWTSecret
+				out = append(out, '_')
+			}
+			c += 'a' - 'A'
+		case strings.IndexByte("-. /:", c) >= 0:
+			c = '_'
+		}
+		out = append(out, c)
+	}
+	return string(out)
 }

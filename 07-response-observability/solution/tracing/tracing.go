@@ -85,14 +85,17 @@ func Format(sc trace.SpanContext) string {
 // Server returns a handler that makes a span of each request, and calls next in its
 // context: whatever next does in the request's context is a part of it. The span is a
 // child of the one that the request's traceparent names. Without one, or if that
-// cannot be read, or comes twice (§3.2: nobody can tell which is right), it starts a
-// new trace.
+// cannot be read, or comes twice, even with the same value (§3.2: nobody can tell which
+// is right), it starts a new trace, unless the request's context has a span already:
+// then it is a child of that one.
 //
-// Its kind is trace.SpanKindServer, and its name what name says of the request once
-// next has returned, when the route is known: never the path, of which there are as
-// many as there are orders. It has the attribute http.response.status_code, and is an
-// error (codes.Error) from 500 on: 4xx is the client's. It ends when next returns,
-// also by a panic, which goes on and is an error.
+// Its kind is trace.SpanKindServer. Its name is what name says, once next has returned,
+// of the request that next was given: only then is the route known, and a mux notes it
+// in that request. Until then, and where name says nothing, it is the method: never the
+// path, of which there are as many as there are orders. It has the attribute
+// http.response.status_code, and is an error (codes.Error) from 500 on: 4xx is the
+// client's. It ends when next returns, also by a panic. That counts as 500, whatever was
+// written before, and goes on with the same value.
 func Server(next http.Handler, tracer trace.Tracer, name func(*http.Request) string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		watched := &writer{ResponseWriter: w, status: http.StatusOK}
@@ -124,13 +127,16 @@ func Server(next http.Handler, tracer trace.Tracer, name func(*http.Request) str
 
 // Client returns a RoundTripper that makes a span of each request which next carries,
 // a child of the one in the request's context, and says so in its traceparent: so the
-// other side's span is a child of this one. Whatever traceparent the request had is
-// replaced: it named another parent. If there is no span in the context, and the
-// tracer makes none, no traceparent is sent.
+// other side's span is a child of this one. It is sent also where the span is not
+// recorded: the flags say so. Whatever traceparent the request had is replaced: it named
+// another parent. If there is no span in the context, and the tracer makes none, no
+// traceparent is sent, not even that one.
 //
 // The span's kind is trace.SpanKindClient, its name the method and name. It ends with
-// next's return, when the answer's header is there. It is an error if next failed, or
-// the status is 400 or more: here, we are the client.
+// next's return, when the answer's header is there. It has the attribute
+// http.response.status_code if there is an answer, and is an error if next failed, or
+// the status is 400 or more: here, we are the client. What next returned is returned as
+// it is, an answer of whatever status with a body that nobody has read or closed.
 //
 // RoundTrip does not change the request: that is the caller's (http.RoundTripper). It
 // may be called by many goroutines at once, if next and tracer may.
@@ -138,11 +144,15 @@ func Client(next http.RoundTripper, tracer trace.Tracer, name string) http.Round
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
 		//workshop:begin return next.RoundTrip(r)
 		//workshop:todo Start a span in r.Context(). Clone the request with the span's context, set the
-		//workshop:todo field by Format(span.SpanContext()), and have next carry that. Then conclude.
+		//workshop:todo field by Format(span.SpanContext()) if that is valid, or take it out, and have
+		//workshop:todo next carry that. Then conclude.
 		ctx, span := tracer.Start(r.Context(), r.Method+" "+name, trace.WithSpanKind(trace.SpanKindClient))
 		if sc := span.SpanContext(); sc.IsValid() {
 			r = r.Clone(ctx)
 			r.Header.Set(header, Format(sc)) // this span's, and not its parent's: the other side is a part of this call
+		} else if r.Header[header] != nil {
+			r = r.Clone(ctx)
+			r.Header.Del(header) // or the other side hangs below a span that knows nothing of this call
 		}
 		answer, err := next.RoundTrip(r)
 		status := 0

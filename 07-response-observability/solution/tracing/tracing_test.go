@@ -3,8 +3,10 @@ package tracing_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -73,7 +75,20 @@ func TestParse(t *testing.T) {
 		text := "cc-" + traceID + "-" + spanID + "-01-what-the-future-will-be-like"
 		sc, ok := tracing.Parse(text)
 		require.True(t, ok, "Parse(%q): a higher version may have more parts, and the first four stay as they are (§4.3)", text)
-		require.Equal(t, traceID, sc.TraceID().String())
+		require.Equal(t, traceID, sc.TraceID().String(), "the trace's ID, of Parse(%q)", text)
+		require.Equal(t, spanID, sc.SpanID().String(), "the parent's span ID, of Parse(%q)", text)
+	})
+	t.Run("takes_a_later_version_with_nothing_behind", func(t *testing.T) {
+		text := "01-" + traceID + "-" + spanID + "-01"
+		sc, ok := tracing.Parse(text)
+		require.True(t, ok, "Parse(%q): a higher version may have more parts, and need not (§4.3)", text)
+		require.Equal(t, traceID, sc.TraceID().String(), "the trace's ID, of Parse(%q)", text)
+	})
+	t.Run("reads_the_flags_of_a_later_version", func(t *testing.T) {
+		text := "cc-" + traceID + "-" + spanID + "-01-x"
+		sc, ok := tracing.Parse(text)
+		require.True(t, ok, "Parse(%q): a higher version may have more parts (§4.3)", text)
+		require.True(t, sc.IsSampled(), "Parse(%q): the flags stand where they stood in version 00, and mean the same (§4.3)", text)
 	})
 	for _, test := range []struct{ name, text, why string }{
 		{"refuses_nothing_at_all", "", "it is empty"},
@@ -87,8 +102,18 @@ func TestParse(t *testing.T) {
 		{"refuses_a_long_span", "00-" + traceID + "-" + spanID + "00-01", "a span ID has 16 digits"},
 		{"refuses_what_is_no_digit", "00-" + traceID[:31] + "x-" + spanID + "-01", "x is no hexadecimal digit"},
 		{"refuses_a_space_in_front", " " + parent, "a space is no digit"},
+		{"refuses_a_space_behind", parent + " ", "a space is no digit, and flags have two of them"},
 		{"refuses_one_digit_of_version", "0-" + traceID + "-" + spanID + "-01", "a version has two digits"},
 		{"refuses_one_digit_of_flags", "00-" + traceID + "-" + spanID + "-1", "flags have two digits"},
+		{"refuses_a_hyphen_behind_version_00", parent + "-", "version 00 has four parts, and a hyphen behind them begins a fifth one, which is empty"},
+		{"refuses_a_version_that_is_no_number", "zz-" + traceID + "-" + spanID + "-01", "z is no hexadecimal digit, and versions have two of them"},
+		{"refuses_flags_that_are_no_number", "00-" + traceID + "-" + spanID + "-0x", "x is no hexadecimal digit"},
+		{"refuses_capitals_in_the_version", "CC-" + traceID + "-" + spanID + "-01", "digits are in lower case (§3.2.2)"},
+		{"refuses_capitals_in_the_span", "00-" + traceID + "-" + strings.ToUpper(spanID) + "-01", "digits are in lower case (§3.2.2)"},
+		{"refuses_capitals_in_the_flags", "00-" + traceID + "-" + spanID + "-0B", "digits are in lower case (§3.2.2)"},
+		{"refuses_a_trace_of_zeros_in_a_later_version", "cc-" + strings.Repeat("0", 32) + "-" + spanID + "-01-x", "zeros stand for none in each version: what the first four parts mean, stays (§4.3)"},
+		{"refuses_a_span_of_zeros_in_a_later_version", "cc-" + traceID + "-" + strings.Repeat("0", 16) + "-01-x", "zeros stand for none in each version: what the first four parts mean, stays (§4.3)"},
+		{"refuses_long_flags_of_a_later_version", "cc-" + traceID + "-" + spanID + "-01x", "what a later version has more stands behind another hyphen (§4.3)"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, good := tracing.Parse(parent)
@@ -98,12 +123,12 @@ func TestParse(t *testing.T) {
 		})
 	}
 	t.Run("agrees_with_opentelemetry", func(t *testing.T) {
-		for _, text := range []string{parent, "00-" + traceID + "-" + spanID + "-00", "01-" + traceID + "-" + spanID + "-01", "00-" + traceID + "-" + spanID + "-0x", "nonsense"} {
+		for _, text := range []string{parent, "00-" + traceID + "-" + spanID + "-00", "01-" + traceID + "-" + spanID + "-01", "cc-" + traceID + "-" + spanID + "-01-x", "00-" + traceID + "-" + spanID + "-0x", "nonsense"} {
 			theirs := trace.SpanContextFromContext(propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{"traceparent": text}))
 			ours, ok := tracing.Parse(text)
-			require.Equal(t, theirs.IsValid(), ok, "Parse(%q): OpenTelemetry's own reader is the judge", text)
+			require.Equal(t, theirs.IsValid(), ok, "Parse(%q): OpenTelemetry's own reader is the judge, except of flags that it does not know. Those it refuses, and the standard does not (§3.2.2.5)", text)
 			if ok {
-				require.Equal(t, theirs, ours, "Parse(%q)", text)
+				require.Equal(t, theirs, ours, "Parse(%q): what OpenTelemetry's own reader makes of it", text)
 			}
 		}
 	})
@@ -163,7 +188,7 @@ func TestServer(t *testing.T) {
 		tr, spans := tracer(t)
 		serve(t, tr, fine)
 		s := one(t, spans)
-		require.True(t, s.SpanContext().IsValid())
+		require.True(t, s.SpanContext().IsValid(), "the span has IDs")
 		require.False(t, s.Parent().IsValid(), "a request without traceparent begins a trace: its span has no parent")
 	})
 	t.Run("starts_anew_after_nonsense", func(t *testing.T) {
@@ -172,13 +197,49 @@ func TestServer(t *testing.T) {
 			serve(t, tr, fine, text)
 			s := one(t, spans)
 			require.False(t, s.Parent().IsValid(), "traceparent %q: what Parse refuses is not used, and neither is a part of it", text)
-			require.True(t, s.SpanContext().IsValid())
+			require.True(t, s.SpanContext().IsValid(), "the span has IDs")
 		}
 	})
 	t.Run("starts_anew_after_two_callers", func(t *testing.T) {
 		tr, spans := tracer(t)
 		serve(t, tr, fine, parent, "00-"+strings.Repeat("1", 32)+"-"+spanID+"-01")
 		require.False(t, one(t, spans).Parent().IsValid(), "two traceparents in one request: nobody can tell which is right")
+	})
+	t.Run("starts_anew_after_the_same_caller_twice", func(t *testing.T) {
+		tr, spans := tracer(t)
+		serve(t, tr, fine, parent, parent)
+		require.False(t, one(t, spans).Parent().IsValid(), "two traceparents in one request, with the same value: whoever sends a field twice that may come once is not believed (§3.2). r.Header.Get shows the first one only")
+	})
+	t.Run("is_a_part_of_the_span_in_its_context", func(t *testing.T) {
+		tr, spans := tracer(t)
+		ctx, outer := tr.Start(t.Context(), "around")
+		r := httptest.NewRequest(http.MethodGet, "/orders/o-17", nil).WithContext(ctx)
+		tracing.Server(http.HandlerFunc(fine), tr, func(*http.Request) string { return "x" }).ServeHTTP(httptest.NewRecorder(), r)
+		require.Equal(t, outer.SpanContext().SpanID(), one(t, spans).Parent().SpanID(), "the span's parent. The request has no traceparent, and its context a span, which another handler in front has started: this one is a part of it")
+	})
+	t.Run("keeps_what_the_context_held", func(t *testing.T) {
+		tr, spans := tracer(t)
+		type key struct{}
+		var got any
+		r := httptest.NewRequest(http.MethodGet, "/orders/o-17", nil)
+		h := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Context().Value(key{}) })
+		tracing.Server(h, tr, func(*http.Request) string { return "x" }).ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithValue(r.Context(), key{}, "ada")))
+		require.Equal(t, "ada", got, "a value in the request's context, which another handler in front has put there. The span's context is made of that one, and not a new one")
+		one(t, spans)
+	})
+	t.Run("asks_for_the_name_when_the_route_is_known", func(t *testing.T) {
+		tr, spans := tracer(t)
+		mux := http.NewServeMux()
+		mux.HandleFunc("GET /orders/{id}", fine)
+		h := tracing.Server(mux, tr, func(r *http.Request) string { return r.Pattern })
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/orders/o-17", nil))
+		require.Equal(t, "GET /orders/{id}", one(t, spans).Name(), "the span's name, with an http.ServeMux for next, and a name that returns the request's Pattern. The mux notes the pattern in the request that it was given, and r.WithContext has made that one: ask name about it, once next has returned")
+	})
+	t.Run("is_never_named_by_the_path", func(t *testing.T) {
+		tr, spans := tracer(t)
+		h := tracing.Server(http.HandlerFunc(fine), tr, func(*http.Request) string { return "" })
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/orders/o-17", nil))
+		require.Equal(t, http.MethodGet, one(t, spans).Name(), "the span's name, for GET /orders/o-17, where name returns \"\": the method. The path would be another name for each order, and nobody could count them")
 	})
 	t.Run("is_not_recorded_if_the_caller_says_so", func(t *testing.T) {
 		spans := tracetest.NewSpanRecorder()
@@ -191,11 +252,7 @@ func TestServer(t *testing.T) {
 	t.Run("tells_the_status", func(t *testing.T) {
 		tr, spans := tracer(t)
 		serve(t, tr, fine)
-		attributes := map[string]string{}
-		for _, a := range one(t, spans).Attributes() {
-			attributes[string(a.Key)] = a.Value.String()
-		}
-		require.Equal(t, "201", attributes["http.response.status_code"], "the handler has answered with 201 (see conclude)")
+		require.Equal(t, "201", status(one(t, spans)), "the span's http.response.status_code: the handler has answered with 201 (see conclude)")
 	})
 	for _, test := range []struct {
 		name   string
@@ -203,7 +260,9 @@ func TestServer(t *testing.T) {
 		want   codes.Code
 		why    string
 	}{
-		{"is_an_error_from_500_on", 503, codes.Error, "503 is our fault"},
+		{"is_an_error_from_500_on", 500, codes.Error, "500 is our fault"},
+		{"is_an_error_if_we_cannot", 503, codes.Error, "503 is our fault"},
+		{"is_no_error_up_to_499", 499, codes.Unset, "4xx is the client's"},
 		{"is_no_error_if_the_client_is_wrong", 404, codes.Unset, "404 is the client's: an operator who is woken for each of them turns the alarm off"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -212,16 +271,48 @@ func TestServer(t *testing.T) {
 			require.Equal(t, test.want, one(t, spans).Status().Code, "the span's status after an answer with %d: %s", test.status, test.why)
 		})
 	}
+	// broken serves a handler that panics with v, and returns with what that goes on.
+	broken := func(t *testing.T, tr trace.Tracer, v any) (got any) {
+		t.Helper()
+		defer func() { got = recover() }()
+		serve(t, tr, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusOK)
+			panic(v)
+		})
+		return nil
+	}
 	t.Run("ends_when_the_handler_panics", func(t *testing.T) {
 		tr, spans := tracer(t)
-		require.PanicsWithValue(t, "burnt", func() { serve(t, tr, func(http.ResponseWriter, *http.Request) { panic("burnt") }) }, "the panic goes on: it is recovery's")
+		require.Equal(t, "burnt", broken(t, tr, "burnt"), "the panic goes on: it is recovery's")
 		require.Equal(t, codes.Error, one(t, spans).Status().Code, "the span has ended, and is an error: see defer")
 	})
+	t.Run("a_panic_goes_on_as_it_was", func(t *testing.T) {
+		tr, spans := tracer(t)
+		got := broken(t, tr, http.ErrAbortHandler)
+		one(t, spans)
+		require.True(t, got == http.ErrAbortHandler, "a handler has panicked with http.ErrAbortHandler, and behind Server the panic is with %#v: net/http knows that one value, and logs every other one. Do not recover: a deferred function runs all the same", got)
+	})
+	t.Run("a_panic_counts_as_500", func(t *testing.T) {
+		tr, spans := tracer(t)
+		broken(t, tr, "burnt")
+		require.Equal(t, "500", status(one(t, spans)), "http.response.status_code of a request whose handler has written 200, and panicked then: nobody got a whole answer, so it counts as 500")
+	})
+}
+
+// status is the span's attribute of that name, or "none".
+func status(s sdk.ReadOnlySpan) string {
+	for _, a := range s.Attributes() {
+		if a.Key == "http.response.status_code" {
+			return a.Value.String()
+		}
+	}
+	return "none"
 }
 
 // carrier is a RoundTripper that keeps the request.
 type carrier struct {
 	got    *http.Request
+	sent   *http.Response
 	status int
 	err    error
 }
@@ -231,8 +322,24 @@ func (c *carrier) RoundTrip(r *http.Request) (*http.Response, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	return &http.Response{StatusCode: c.status, Status: http.StatusText(c.status), Body: http.NoBody, Request: r}, nil
+	c.sent = &http.Response{StatusCode: c.status, Status: http.StatusText(c.status), Body: &body{Reader: strings.NewReader("receipt")}, Request: r}
+	return c.sent, nil
 }
+
+// body tells a reader who comes too late.
+type body struct {
+	io.Reader
+	closed bool
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	if b.closed {
+		return 0, errors.New("the body was closed")
+	}
+	return b.Reader.Read(p)
+}
+
+func (b *body) Close() error { b.closed = true; return nil }
 
 func TestClient(t *testing.T) {
 	ask := func(t *testing.T, ctx context.Context, tr trace.Tracer, c *carrier) *http.Request {
@@ -241,8 +348,10 @@ func TestClient(t *testing.T) {
 		require.NoError(t, err)
 		r.Header.Set("traceparent", parent) // copied from who asked us: another parent
 		_, err = tracing.Client(c, tr, "payments").RoundTrip(r)
-		require.ErrorIs(t, err, c.err)
-		require.NotNil(t, c.got)
+		if c.err == nil {
+			require.NoError(t, err, "RoundTrip, to which the other side has answered with %d. Whatever the status, an answer is no error of RoundTrip", c.status)
+		}
+		require.NotNil(t, c.got, "the request was carried by next")
 		return r
 	}
 	t.Run("makes_a_span_of_a_call", func(t *testing.T) {
@@ -274,12 +383,24 @@ func TestClient(t *testing.T) {
 		ask(t, t.Context(), tr, c)
 		require.Equal(t, one(t, spans).SpanContext().SpanID(), trace.SpanContextFromContext(c.got.Context()).SpanID(), "the span in the context of the request that was sent: what the transport below makes spans of is a part of this one")
 	})
+	t.Run("says_also_that_it_is_not_recorded", func(t *testing.T) {
+		tr := sdk.NewTracerProvider(sdk.WithSampler(sdk.NeverSample())).Tracer("test")
+		c := &carrier{status: 200}
+		ask(t, t.Context(), tr, c)
+		sent := c.got.Header.Get("traceparent")
+		require.NotEmpty(t, sent, "the traceparent that was sent for a span that is not recorded: without one, the other side begins a trace of its own, and records that")
+		require.NotEqual(t, parent, sent, "the traceparent that the request had named another parent")
+		require.True(t, strings.HasSuffix(sent, "-00"), "the traceparent %q was sent for a span that is not recorded: the flags 00 tell the other side not to record it either", sent)
+	})
 	for _, test := range []struct {
 		name    string
 		carrier carrier
 		want    codes.Code
 	}{
 		{"is_no_error_if_it_went_well", carrier{status: 200}, codes.Unset},
+		{"is_no_error_up_to_399", carrier{status: 399}, codes.Unset},
+		{"is_an_error_from_400_on", carrier{status: 400}, codes.Error},
+		{"is_an_error_if_the_card_was_declined", carrier{status: 402}, codes.Error},
 		{"is_an_error_if_we_were_refused", carrier{status: 404}, codes.Error},
 		{"is_an_error_if_they_failed", carrier{status: 503}, codes.Error},
 		{"is_an_error_if_nobody_answered", carrier{err: errors.New("connection refused")}, codes.Error},
@@ -287,9 +408,53 @@ func TestClient(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			tr, spans := tracer(t)
 			ask(t, t.Context(), tr, &test.carrier)
-			require.Equal(t, test.want, one(t, spans).Status().Code, "the span's status after an answer with %d, error %v", test.carrier.status, test.carrier.err)
+			require.Equal(t, test.want, one(t, spans).Status().Code, "the span's status after an answer with %d, error %v: from 400 on, and without an answer, it is an error. Here, we are the client", test.carrier.status, test.carrier.err)
 		})
 	}
+	t.Run("tells_the_status", func(t *testing.T) {
+		for _, want := range []int{204, 402, 503} {
+			tr, spans := tracer(t)
+			ask(t, t.Context(), tr, &carrier{status: want})
+			require.Equal(t, strconv.Itoa(want), status(one(t, spans)), "the span's http.response.status_code, after an answer with %d (see conclude)", want)
+		}
+	})
+	t.Run("tells_no_status_if_nobody_answered", func(t *testing.T) {
+		tr, spans := tracer(t)
+		ask(t, t.Context(), tr, &carrier{err: errors.New("connection refused")})
+		require.Equal(t, "none", status(one(t, spans)), "the span's http.response.status_code, after a call that was not answered")
+	})
+	for _, test := range []struct {
+		name   string
+		status int
+	}{
+		{"returns_the_answer", 200},
+		{"returns_the_answer_if_we_were_refused", 402},
+		{"returns_the_answer_if_they_failed", 503},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			tr, spans := tracer(t)
+			c := &carrier{status: test.status}
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://payments.test/v1/charges", nil)
+			require.NoError(t, err)
+			answer, err := tracing.Client(c, tr, "payments").RoundTrip(r)
+			one(t, spans)
+			require.NoError(t, err, "the other side has answered with %d. That is an answer, whatever it says, and no error of RoundTrip", test.status)
+			require.NotNil(t, answer, "the other side has answered with %d, and the caller gets neither an answer nor an error", test.status)
+			require.Equal(t, test.status, answer.StatusCode, "the answer's status")
+			text, err := io.ReadAll(answer.Body)
+			require.NoError(t, err, "the body of an answer with %d is read by the caller, who closes it, too", test.status)
+			require.Equal(t, "receipt", string(text), "the body of an answer with %d: nobody has read it before the caller", test.status)
+		})
+	}
+	t.Run("returns_the_error_if_nobody_answered", func(t *testing.T) {
+		tr, spans := tracer(t)
+		c := &carrier{err: errors.New("connection refused")}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://payments.test/v1/charges", nil)
+		require.NoError(t, err)
+		_, err = tracing.Client(c, tr, "payments").RoundTrip(r)
+		one(t, spans)
+		require.ErrorIs(t, err, c.err, "next has returned the error %q: whoever called tries again, or not, by what it is", c.err)
+	})
 }
 
 func TestTwoHops(t *testing.T) {
@@ -332,17 +497,28 @@ func TestTwoHops(t *testing.T) {
 	})
 }
 
-// What is handed through costs nothing where nobody records.
-//
-//workshop:guard TestOff/...
+// Without a tracer that makes spans, and without a trace, there is nothing to say.
 func TestOff(t *testing.T) {
-	t.Run("sends_no_traceparent_of_its_own", func(t *testing.T) {
+	t.Run("sends_no_traceparent_at_all", func(t *testing.T) {
 		c := &carrier{status: 200}
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://payments.test/", nil)
 		require.NoError(t, err)
+		r.Header.Set("traceparent", parent)
 		_, err = tracing.Client(c, noop.NewTracerProvider().Tracer(""), "payments").RoundTrip(r)
 		require.NoError(t, err)
-		assert.Empty(t, c.got.Header.Get("traceparent"), "without a tracer and a trace, there is nothing to say")
+		require.NotNil(t, c.got, "the request was carried by next")
+		require.Empty(t, c.got.Header.Values("traceparent"), "the traceparent that was sent where the tracer makes no spans and the context has none. The request had one, copied from somewhere: it names a parent that knows nothing of this call. Take it out, of a copy")
+		require.Equal(t, parent, r.Header.Get("traceparent"), "and the request itself is the caller's, and stays as it is")
+	})
+	t.Run("hands_on_the_trace_of_its_context", func(t *testing.T) {
+		sc, ok := tracing.Parse(parent)
+		require.True(t, ok, "Parse(%q)", parent)
+		c := &carrier{status: 200}
+		r, err := http.NewRequestWithContext(trace.ContextWithRemoteSpanContext(t.Context(), sc), http.MethodGet, "http://payments.test/", nil)
+		require.NoError(t, err)
+		_, err = tracing.Client(c, noop.NewTracerProvider().Tracer(""), "payments").RoundTrip(r)
+		require.NoError(t, err)
+		require.Equal(t, parent, c.got.Header.Get("traceparent"), "the traceparent that was sent where the tracer makes no spans, but the context has one, of who asked us: such a tracer's span has that one's IDs (see its SpanContext), and the trace goes on behind us")
 	})
 }
 

@@ -3,10 +3,12 @@ package winddown_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,16 +117,41 @@ func TestRun(t *testing.T) {
 	bubble(t, "ends_those_of_one_list_side_by_side", func(t *testing.T) {
 		d := newDiary()
 		require.NoError(t, run(t, t.Context(), winddown.Plan{Servers: []winddown.Step{d.step("http", 2*time.Second), d.step("admin", 2*time.Second)}}))
-		require.Equal(t, 2*time.Second, time.Since(d.begin), "two servers that take 2s each took so long together: those of one list do not wait for one another")
-		require.Equal(t, 2*time.Second, d.when(t, "admin ends"))
-		require.Equal(t, 2*time.Second, d.when(t, "http ends"))
+		http, admin := d.when(t, "http ends"), d.when(t, "admin ends")
+		require.Equal(t, 2*time.Second, max(http, admin), "two servers in one list that take 2s each were both ended after so long: those of one list do not wait for one another")
+	})
+	for _, test := range []struct {
+		name        string
+		http, admin time.Duration
+	}{
+		{"a_list_waits_for_the_last_one_of_that_before", time.Second, 3 * time.Second},
+		{"a_list_waits_for_the_first_one_of_that_before", 3 * time.Second, time.Second},
+	} {
+		bubble(t, test.name, func(t *testing.T) {
+			d := newDiary()
+			require.NoError(t, run(t, t.Context(), winddown.Plan{
+				Servers: []winddown.Step{d.step("http", test.http), d.step("admin", test.admin)},
+				Pools:   []winddown.Step{d.step("postgres", 0)},
+			}))
+			require.Equal(t, 3*time.Second, d.when(t, "postgres begins"), "the pool was told to end so long after the beginning, and the servers before it, http and admin, take %v and %v. The next list begins once all Steps of this one have returned", test.http, test.admin)
+		})
+	}
+	bubble(t, "waits_for_the_notice_also_without_servers", func(t *testing.T) {
+		d := newDiary()
+		require.NoError(t, run(t, t.Context(), winddown.Plan{Notice: 3 * time.Second, Workers: []winddown.Step{d.step("outbox", 0)}}))
+		require.Equal(t, 3*time.Second, d.when(t, "outbox begins"), "a Plan with a Notice of 3s, a worker, and no Servers, because somebody else ends those: the worker was told to end so long after the beginning. Run waits for Notice whatever else the Plan holds")
 	})
 	bubble(t, "cuts_a_step_at_its_deadline", func(t *testing.T) {
 		d := newDiary()
-		err := run(t, t.Context(), winddown.Plan{Servers: []winddown.Step{d.step("http", time.Hour)}, Within: 5 * time.Second})
-		require.Equal(t, 5*time.Second, d.when(t, "http is cut"), "a server whose last request takes an hour, with Within of 5s: the context of its Step ends then")
+		err := run(t, t.Context(), winddown.Plan{Servers: []winddown.Step{d.step("http", time.Hour)}, Within: 7 * time.Second})
+		require.Equal(t, 7*time.Second, d.when(t, "http is cut"), "a server whose last request takes an hour, with Within of 7s: the context of its Step ends then")
 		require.ErrorIs(t, err, context.DeadlineExceeded, "that something was cut is an error")
 		require.ErrorContains(t, err, "http", "the error says what was cut")
+	})
+	bubble(t, "the_notice_is_not_within", func(t *testing.T) {
+		d := newDiary()
+		require.NoError(t, run(t, t.Context(), winddown.Plan{Notice: 8 * time.Second, Within: 2 * time.Second, Servers: []winddown.Step{d.step("http", 0)}}))
+		require.Equal(t, 8*time.Second, d.when(t, "http begins"), "the server was told to end so long after the beginning, with a Notice of 8s and Within of 2s: Within bounds the lists, and not the Notice")
 	})
 	bubble(t, "goes_on_when_a_step_fails", func(t *testing.T) {
 		d := newDiary()
@@ -137,6 +164,13 @@ func TestRun(t *testing.T) {
 		require.Equal(t, "http fails, outbox begins, outbox ends, postgres begins, postgres ends", d.String(), "what happened: what comes behind a failure has to be ended, too")
 		require.ErrorIs(t, err, broken, "the failure is told")
 	})
+	bubble(t, "a_failure_does_not_cut_its_neighbours", func(t *testing.T) {
+		d := newDiary()
+		broken := errors.New("broken pipe")
+		err := run(t, t.Context(), winddown.Plan{Servers: []winddown.Step{d.fails("admin", broken), d.step("http", 2*time.Second)}})
+		require.ErrorIs(t, err, broken, "admin has failed at once")
+		require.Contains(t, d.String(), "http ends", "what happened: admin has failed at once, and http, beside it in the same list, has requests that run for 2s more, and Within of 5s for them. One Step's failure does not end the others' context")
+	})
 	bubble(t, "gives_each_list_a_deadline_of_its_own", func(t *testing.T) {
 		d := newDiary()
 		_ = run(t, t.Context(), winddown.Plan{
@@ -145,6 +179,18 @@ func TestRun(t *testing.T) {
 			Within:  5 * time.Second,
 		})
 		require.Contains(t, d.String(), "outbox ends", "what happened: the server used up its 5s; the worker needs 4s, and has 5s of its own, so it ends and is not cut: one deadline for all would cut it though it is not at fault")
+	})
+	bubble(t, "cuts_each_list_at_its_deadline", func(t *testing.T) {
+		d := newDiary()
+		_ = run(t, t.Context(), winddown.Plan{
+			Servers: []winddown.Step{d.step("http", time.Hour)},
+			Workers: []winddown.Step{d.step("outbox", time.Hour)},
+			Pools:   []winddown.Step{d.step("postgres", time.Hour)},
+			Within:  2 * time.Second,
+		})
+		for i, line := range []string{"http is cut", "outbox is cut", "postgres is cut"} {
+			require.Equal(t, time.Duration(i+1)*2*time.Second, d.when(t, line), "%s so long after the beginning. A server, a worker and a pool each take an hour, with Within of 2s: each list has 2s, one after the other, the pools, too", line)
+		}
 	})
 	bubble(t, "tells_of_all_that_failed", func(t *testing.T) {
 		d := newDiary()
@@ -170,8 +216,35 @@ func TestRun(t *testing.T) {
 		})
 		require.Equal(t, time.Second, d.when(t, "http begins"), "ctx ended after 1s, in the middle of the Notice of 30s: the wait ends with ctx")
 		require.Equal(t, time.Second, d.when(t, "postgres fails"), "and so does everything behind it, at once; but the pool is closed all the same, or its connections would be left to the server to find out about")
-		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, context.DeadlineExceeded, "that something was cut is an error")
 		require.ErrorContains(t, err, "outbox", "what was cut is told")
+	})
+	bubble(t, "when_its_context_ends_pools_are_cut_too", func(t *testing.T) {
+		d := newDiary()
+		ctx, stop := context.WithTimeout(t.Context(), time.Second)
+		defer stop()
+		_ = run(t, ctx, winddown.Plan{Pools: []winddown.Step{d.step("postgres", time.Hour)}, Within: 5 * time.Second})
+		require.Equal(t, time.Second, d.when(t, "postgres is cut"), "a pool that takes an hour to close, and ctx ended after 1s: the context of its Step is made of ctx, and ends with it. Who sent the signal kills the process soon")
+	})
+	bubble(t, "when_its_context_has_ended_before_all_are_still_told", func(t *testing.T) {
+		d := newDiary()
+		ctx, stop := context.WithCancel(t.Context())
+		stop()
+		_ = run(t, ctx, winddown.Plan{
+			NotReady: func() { d.note("not ready") }, Notice: 30 * time.Second,
+			Servers: []winddown.Step{d.fails("http", nil)},
+			Workers: []winddown.Step{d.fails("outbox", nil)},
+			Pools:   []winddown.Step{d.fails("postgres", nil)},
+		})
+		require.Equal(t, "not ready, http fails, outbox fails, postgres fails", d.String(), "what happened in a Run whose ctx had ended before (\"fails\" is a Step that returns at once): there is no time left, but nothing is left out")
+	})
+	bubble(t, "a_context_that_ended_is_no_fault_of_its_own", func(t *testing.T) {
+		d := newDiary()
+		ctx, stop := context.WithCancel(t.Context())
+		stop()
+		err := run(t, ctx, winddown.Plan{Notice: 30 * time.Second, Servers: []winddown.Step{d.fails("http", nil)}})
+		d.when(t, "http fails")
+		require.NoError(t, err, "a Run whose ctx had ended before, and whose only Step returned nil at once: the error joins those of the Steps, and no other")
 	})
 	bubble(t, "does_not_wait_for_who_does_not_listen", func(t *testing.T) {
 		d := newDiary()
@@ -185,6 +258,45 @@ func TestRun(t *testing.T) {
 		at := d.when(t, "postgres ends")
 		require.True(t, at >= 5*time.Second && at < 6*time.Second, "a Step that does not listen to its context: the pool was closed after %v, and it should have been soon after 5s, which is Within. See end", at)
 		require.ErrorContains(t, err, "deaf", "that it goes on is told")
+	})
+	bubble(t, "leaves_no_context_behind", func(t *testing.T) {
+		given := make(chan context.Context, 3) // one list after the other, one Step in each
+		keep := func(name string) []winddown.Step {
+			return []winddown.Step{{Name: name, Do: func(ctx context.Context) error { given <- ctx; return nil }}}
+		}
+		require.NoError(t, run(t, t.Context(), winddown.Plan{Servers: keep("http"), Workers: keep("outbox"), Pools: keep("postgres")}))
+		require.Len(t, given, 3, "Steps that were called, of a server, a worker and a pool")
+		for range 3 {
+			require.Error(t, (<-given).Err(), "the context of a list, after Run has returned: it has not ended. Who makes one by context.WithTimeout calls its cancel function, or its timer runs on, and whatever hangs on it")
+		}
+	})
+	t.Run("loses_no_error_of_many_at_once", func(t *testing.T) {
+		const many = 500
+		for range 20 { // two that meet in one word of memory are rare
+			var begun atomic.Int32
+			all := make(chan struct{}) // closed when all have begun, so that they return together
+			open := sync.OnceFunc(func() { close(all) })
+			late := time.AfterFunc(time.Second, open) // or else: one after the other?
+			steps := make([]winddown.Step, many)
+			for i := range steps {
+				steps[i] = winddown.Step{Name: fmt.Sprint("job", i), Do: func(context.Context) error {
+					if begun.Add(1) == many {
+						open()
+					}
+					<-all
+					return errors.New("broken pipe")
+				}}
+			}
+			err := run(t, t.Context(), winddown.Plan{Workers: steps})
+			met := late.Stop()
+			require.Error(t, err, "%d Steps have failed", many)
+			told := 0
+			require.NotPanics(t, func() { told = strings.Count(err.Error(), "broken pipe") }, "the error of %d Steps of one list, which have failed at the same moment, cannot be read: two goroutines have written to one place", many)
+			require.Equal(t, many, told, "%d Steps of one list have failed at the same moment, and the error tells of so many. Goroutines that append to one slice overwrite each other's: give each a place of its own, or a lock. go test -race shows where", many)
+			if !met {
+				break // a second of this is enough
+			}
+		}
 	})
 	t.Run("a_request_that_runs_gets_its_answer", func(t *testing.T) {
 		entered, leave := make(chan struct{}), make(chan struct{})

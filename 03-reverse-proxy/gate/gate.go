@@ -104,7 +104,10 @@ func New(c Config) (stage.Description, map[string]stage.Run) {
 			ctx, stop := context.WithCancel(ctx)
 			defer stop()
 			h, err := c.Replica(ctx, s)
-			if err != nil {
+			switch {
+			case err != nil && ctx.Err() != nil:
+				return nil // it was told to end while it waited for something
+			case err != nil:
 				return err
 			}
 			if closer, ok := h.(Closer); ok {

@@ -190,7 +190,9 @@ type Stock interface {
 	// is safe.
 	Reserve(ctx context.Context, order string, items []Item) error
 	// Release puts back what was reserved for the order. Done twice, or for an
-	// order that has reserved nothing, it changes no number and succeeds.
+	// order that has reserved nothing, it changes no number and succeeds. Where stock
+	// and orders are in one place, an order that is kept, and Paid or further on, is
+	// not released: that is an ErrUnavailable.
 	Release(ctx context.Context, order string) error
 	// Left is how many there are of each dish, by ID.
 	Left(ctx context.Context) (map[string]int, error)
@@ -230,7 +232,9 @@ type Orders interface {
 	// Create keeps a new order, lines included, or nothing of it. ErrExists: its
 	// ID is taken. ErrUnknown: it may be kept; Create again, and ErrExists says
 	// that it is (that Get finds nothing says little: it may come yet). After
-	// any other error, nothing is kept.
+	// any other error, nothing is kept. Where stock and orders are in one place,
+	// ErrConflict says that the order's stock was released: another replica was
+	// placing it, too, failed, and has undone it.
 	Create(ctx context.Context, o Order) error
 	// Get returns the order. ErrNotFound: there is none of that ID.
 	Get(ctx context.Context, id string) (Order, error)

@@ -29,8 +29,9 @@
 //
 // That one order is placed by one caller at a time holds within a process. Two
 // replicas that place the same order at once get the same one, unless one of them
-// fails meanwhile: what it undoes is the other's, too. Who runs several sends
-// requests with one Idempotency-Key to one of them, or keeps keys in the database.
+// fails meanwhile: what it undoes is the other's, too. Who runs several needs a place
+// that decides between them, as chapter 6's store does: of saving an order and
+// releasing its stock, whoever comes second is refused.
 //
 // In the story, this is the head chef, who cooks nothing, and forgets nothing.
 package ordering

@@ -46,7 +46,7 @@ type Config struct {
 	Pool dbpool.Config
 	// Store is that of the store. By its Paid, mail is enqueued with the order.
 	Store store.Config
-	// Cache is that of the cache. Where Fault and Lost are nil, they are logged, once
+	// Cache is that of the cache. What its Fault and Lost are told is logged, too, once
 	// in a while.
 	Cache cached.Config
 	// Client is that of the client of each memcached.
@@ -58,8 +58,10 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// patience is Config.Patience's default.
-const patience = 25 * time.Second
+const (
+	patience = 25 * time.Second // Config.Patience's default
+	quiet    = time.Second      // nobody wants to hear of a wait that is shorter
+)
 
 // Pantry is where the menu, the stock and the orders are. Make one with Open, and
 // Close it.
@@ -119,6 +121,11 @@ func Open(ctx context.Context, c Config) (*Pantry, error) {
 	return p, nil
 }
 
+// Ports are what a replica works with, but for its payments.
+func (p *Pantry) Ports() order.Ports {
+	return order.Ports{Menu: p.Cache.Menu(), Stock: cached.Stock(p.Store, 0), Orders: p.Cache.Orders()}
+}
+
 // Close ends what is under way, waits for it, and closes the connections to memcached,
 // and then those to PostgreSQL.
 func (p *Pantry) Close() error {
@@ -150,7 +157,7 @@ func (c Config) await(ctx context.Context) (string, error) {
 			return url, nil
 		case ctx.Err() == nil && !away(err):
 			return "", fmt.Errorf("replica: %w", err)
-		case !told:
+		case !told && time.Since(began) > quiet:
 			told = true
 			c.Log.Info("replica: waiting for PostgreSQL", "at_most", c.Patience, "err", err)
 		}
@@ -228,23 +235,24 @@ func (c Config) prepare(ctx context.Context, url string) error {
 	return s.Seed(ctx, menu, stock)
 }
 
-// told is Cache, with its faults logged. A cache that is away would fill the log, so of
-// each kind one is told in a while.
+// told is Cache, with its faults logged, before its own Fault and Lost hear of them. A
+// cache that is away would fill the log, so of each kind one is told in a while.
 func (c Config) told() cached.Config {
-	if c.Cache.Fault == nil {
-		now := rarely()
-		c.Cache.Fault = func(call string, err error) {
-			if now() {
-				c.Log.Warn("replica: memcached does not answer, and PostgreSQL does in its place", "call", call, "err", err)
-			}
+	fault, lost, faultNow, lostNow := c.Cache.Fault, c.Cache.Lost, rarely(), rarely()
+	c.Cache.Fault = func(call string, err error) {
+		if faultNow() {
+			c.Log.Warn("replica: memcached does not answer, and PostgreSQL does in its place", "call", call, "err", err)
+		}
+		if fault != nil {
+			fault(call, err)
 		}
 	}
-	if c.Cache.Lost == nil {
-		now := rarely()
-		c.Cache.Lost = func(key string, err error) {
-			if now() {
-				c.Log.Warn("replica: memcached may show what is old for a while", "key", key, "err", err)
-			}
+	c.Cache.Lost = func(key string, err error) {
+		if lostNow() {
+			c.Log.Warn("replica: memcached may show what is old for a while", "key", key, "err", err)
+		}
+		if lost != nil {
+			lost(key, err)
 		}
 	}
 	return c.Cache

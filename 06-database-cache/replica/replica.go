@@ -18,7 +18,6 @@ import (
 	"errors"
 	"net/http"
 
-	"clicktocode.example/05-business-logic/order"
 	kitchen "clicktocode.example/05-business-logic/replica"
 )
 
@@ -36,7 +35,7 @@ func New(ctx context.Context, c Config, k kitchen.Config) (*Replica, error) {
 	if err != nil {
 		return nil, err
 	}
-	k.Ports = order.Ports{Menu: pantry.Cache.Menu(), Stock: pantry.Store, Orders: pantry.Cache.Orders()}
+	k.Ports = pantry.Ports()
 	k.Show = pantry.Cache.Show
 	r := &Replica{pantry: pantry}
 	if r.kitchen, err = kitchen.New(k); err != nil {

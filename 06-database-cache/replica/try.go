@@ -15,7 +15,7 @@ func (s *Surroundings) Try(d stage.Description, program string) []stage.Try {
 	site := strings.TrimSuffix(d.URL, "/menu")
 	curl := fmt.Sprintf(`curl -i --cacert .workshop/ca.pem --resolve %s:127.0.0.1 -H "Authorization: Bearer $TOKEN" %s/orders`, strings.TrimPrefix(site, "https://"), site)
 	try := []stage.Try{
-		{What: "the menu twice: from PostgreSQL or memcached, then from the edge", Command: "go run ./workshop click -n 2"},
+		{What: "the menu twice: from a replica, then from the edge", Command: "go run ./workshop click -n 2"},
 		{What: "a token of ada's, for an hour", Command: `TOKEN=$(go run ./` + program + ` -token ada -scope "orders:read orders:write")`},
 		{What: "her dinner; send it again, and it is the same one, whichever replica it comes to", Command: curl +
 			` -H "Idempotency-Key: dinner-1" -H "Content-Type: application/json" -d '{"lines": [{"dish": "ramen", "quantity": 2}]}'`},

@@ -3,6 +3,7 @@ package stacktest
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -146,8 +147,14 @@ func (s *Stack) Audit(told *Tally, start map[string]int) {
 		paid[p.Metadata["order"]] += p.Amount
 	}
 	assert.Equal(s.t, due, paid, "what each order costs, and what was charged for it")
-	for dish, left := range s.Left() {
-		assert.Equal(s.t, start[dish], left+sold[dish], "%s: those at the start are those left, and those sold", dish)
-		assert.GreaterOrEqual(s.t, left, 0)
+	want := map[string]int{}
+	for dish, n := range start {
+		want[dish] = n - sold[dish]
+		assert.GreaterOrEqual(s.t, want[dish], 0, "%s: more were sold than there were", dish)
 	}
+	left := s.Left()
+	for began := time.Now(); !maps.Equal(want, left) && time.Since(began) < 2*time.Second; left = s.Left() {
+		time.Sleep(50 * time.Millisecond) // what the menu says is a second old
+	}
+	assert.Equal(s.t, want, left, "what is left of each dish is what was not sold")
 }

@@ -105,6 +105,9 @@ type Config struct {
 	// application/json that Accept may ask for, since Render writes them.
 	Render   func(c *gin.Context, status int, answer any)
 	Produces []string
+	// Document is what GET /openapi.json answers, where Render answers otherwise than
+	// the function Document says. nil means that one.
+	Document []byte
 	// Health and Before are chain.Config's.
 	Health, Before gin.HandlerFunc
 	// Log gets the access log, panics, and what went wrong behind an answer that does
@@ -139,8 +142,8 @@ func New(c Config) (*gin.Engine, error) {
 		Development:    c.Development,
 		Deadline:       deadline.Config{Timeout: Timeout},
 		CORS: cors.Config{
-			Origins: c.Origins, Headers: []string{"Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID"},
-			Expose: []string{"Location", "Retry-After", idempotency.Replayed, "X-Request-ID"}, MaxAge: 10 * time.Minute,
+			Origins: c.Origins, Headers: []string{"Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "X-Request-ID"},
+			Expose: []string{"ETag", "Location", "Retry-After", idempotency.Replayed, "X-Request-ID"}, MaxAge: 10 * time.Minute,
 		},
 		RateLimit:    c.RateLimit,
 		Validate:     validate.Config{MaxBody: MaxBody, Accept: append([]string{"application/json"}, c.Produces...)},
@@ -159,7 +162,7 @@ func New(c Config) (*gin.Engine, error) {
 	engine.Use(noted(cmp.Or(c.Log, slog.Default())))
 	get := []string{http.MethodGet, http.MethodHead}
 	engine.Match(get, "/menu", menu{c.Menu, c.Stock}.show)
-	engine.Match(get, "/openapi.json", document)
+	engine.Match(get, "/openapi.json", document(c.Document))
 	engine.POST("/session", guest.Session(c.Key))
 	orders.Register(engine)
 	engine.POST("/webhooks/stripe", events{c.Verifier, c.Settle}.receive)

@@ -48,6 +48,7 @@ const (
 	firstWait   = 250 * time.Millisecond // before the second attempt, at most
 	mailTime    = 10 * time.Second       // nobody waits for mail
 	settleTime  = 5 * time.Second        // between two runs of the loop: longer than api.Timeout
+	saveTime    = 500 * time.Millisecond // from a payment's event to its order
 )
 
 // The breaker opens after so many charges in a row that failed, or took so long, and
@@ -95,6 +96,7 @@ type Config struct {
 	RateLimit      ratelimit.Config
 	Render         func(c *gin.Context, status int, answer any)
 	Produces       []string
+	Document       []byte
 	Health, Before gin.HandlerFunc
 	Development    bool
 	Log            *slog.Logger
@@ -163,7 +165,7 @@ func New(c Config) (*Replica, error) {
 	r.Handler, err = api.New(api.Config{
 		Service: shown, Menu: ports.Menu, Stock: ports.Stock, Verifier: verifier, Settle: r.settle,
 		Key: c.Key, TrustedProxies: c.TrustedProxies, Origins: c.Origins, RateLimit: c.RateLimit, Development: c.Development, Log: c.Log,
-		Render: c.Render, Produces: c.Produces, Health: c.Health, Before: c.Before,
+		Render: c.Render, Produces: c.Produces, Document: c.Document, Health: c.Health, Before: c.Before,
 	})
 	if err != nil {
 		return nil, errors.Join(err, r.Close(context.Background()))
@@ -200,13 +202,25 @@ func (r *Replica) pay(c *Config) (err error) {
 	return err
 }
 
-// settle applies an event that Stripe has signed: see api.Config.
+// settle applies an event that Stripe has signed: see api.Config. It tells of the payment
+// at once, so another replica may be about to save the order. That takes a moment, and
+// Stripe's next try comes much later.
 func (r *Replica) settle(ctx context.Context, e webhook.Event) error {
 	p, ours, err := ordering.ParsePayment(e)
 	if err != nil || !ours {
 		return err
 	}
-	return r.service.SettlePayment(ctx, p)
+	for began := time.Now(); ; {
+		err := r.service.SettlePayment(ctx, p)
+		if !errors.Is(err, order.ErrNotFound) || time.Since(began) > saveTime {
+			return err
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // Close ends all that New has started, and waits for it, until ctx is done: what is

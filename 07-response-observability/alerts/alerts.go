@@ -1,7 +1,8 @@
 // Package alerts is what wakes the operator of the service: rules for Prometheus, by
 // the four golden signals. Latency, traffic and errors are what guests notice, and
 // saturation what they will notice soon. They are in shop.rules.yml, and what they do
-// on some evenings is in shop.rules.test.yml.
+// on some evenings is in shop.rules.test.yml. Where Prometheus finds the roles is in
+// prometheus.yml.
 //
 // An alarm is about what somebody has to do something about, now or this week. What is
 // only good to know is in the metrics, for whoever looks.

@@ -1,6 +1,7 @@
 package alerts_test
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -22,6 +23,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"clicktocode.example/01-dns-tcp-tls/stage"
 	"clicktocode.example/02-load-balancer/balancer"
 	"clicktocode.example/02-load-balancer/dispatch"
 	"clicktocode.example/03-reverse-proxy/cache"
@@ -29,6 +31,7 @@ import (
 	"clicktocode.example/07-response-observability/alerts"
 	"clicktocode.example/07-response-observability/meters"
 	"clicktocode.example/07-response-observability/outbox"
+	"clicktocode.example/07-response-observability/service"
 	"clicktocode.example/07-response-observability/solution/redmetrics"
 )
 
@@ -184,7 +187,7 @@ func TestRules(t *testing.T) {
 			}
 			t.Skip(install)
 		}
-		for _, args := range [][]string{{"check", "rules", "shop.rules.yml"}, {"test", "rules", "shop.rules.test.yml"}} {
+		for _, args := range [][]string{{"check", "rules", "shop.rules.yml"}, {"test", "rules", "shop.rules.test.yml"}, {"check", "config", "prometheus.yml"}} {
 			ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 			defer stop()
 			out, err := exec.CommandContext(ctx, promtool, args...).CombinedOutput()
@@ -192,6 +195,47 @@ func TestRules(t *testing.T) {
 			require.Contains(t, string(out), "SUCCESS", "promtool %v", args)
 		}
 	})
+}
+
+// What is scraped is what there is: each role of the stack, where it listens for its
+// operator. Names of jobs are those that the rules' tests have.
+func TestScraped(t *testing.T) {
+	for _, entry := range os.Environ() {
+		if name, _, _ := strings.Cut(entry, "="); strings.HasSuffix(name, "_ADMIN_ADDR") {
+			t.Setenv(name, "")
+		}
+	}
+	config, err := os.ReadFile("prometheus.yml")
+	require.NoError(t, err)
+	var scraped []string
+	job, jobs := "", map[string]bool{}
+	for _, found := range regexp.MustCompile(`- job_name: (\w+)|targets: \["([^"]+)"\], labels: \{instance: (\w+)\}`).FindAllStringSubmatch(string(config), -1) {
+		if found[1] != "" {
+			job, jobs[found[1]] = found[1], true
+			continue
+		}
+		scraped = append(scraped, found[3]+" "+found[2])
+		want := map[string]string{"edge1": "edge", "edge2": "edge", "a": "app", "b": "app", "c": "app"}[found[3]]
+		assert.Equal(t, cmp.Or(want, found[3]), job, "the job of %s", found[3])
+	}
+	described, _ := service.New(service.Config{})
+	var listening []string
+	for name, what := range described.Env {
+		if role, ok := strings.CutSuffix(name, "_ADMIN_ADDR"); ok {
+			listening = append(listening, strings.ToLower(role)+what[strings.LastIndex(what, " "):])
+		}
+	}
+	require.NotEmpty(t, listening)
+	if slices.ContainsFunc(described.Roles, func(r stage.Role) bool { return r.Name == "worker" }) {
+		assert.ElementsMatch(t, listening, scraped)
+	} else { // without PostgreSQL, there are fewer
+		assert.Subset(t, scraped, listening)
+	}
+	tests, err := os.ReadFile("shop.rules.test.yml")
+	require.NoError(t, err)
+	for _, found := range regexp.MustCompile(`job="(\w+)"`).FindAllStringSubmatch(string(tests), -1) {
+		assert.True(t, jobs[found[1]], "the rules' tests have the job %s, which nothing is scraped as", found[1])
+	}
 }
 
 // All metrics of all roles please Prometheus' own linter.

@@ -47,6 +47,20 @@ func TestHandler(t *testing.T) {
 		assert.Equal(t, "true", second.Header().Get(idempotency.Replayed))
 	})
 
+	t.Run("adds_to_what_those_in_front_have_in_Vary", func(t *testing.T) {
+		p := newPass(t)
+		p.behind = func(c *gin.Context) {
+			c.Writer.Header().Add("Vary", "Accept")
+			c.Writer.Header().Add("Vary", "Origin") // who is in front has that already
+			c.String(http.StatusCreated, "soup")
+		}
+		for _, as := range []string{"the first answer", "the answer that is sent again"} {
+			got := p.post("ada", "key-1", soup)
+			require.Equal(t, http.StatusCreated, got.Code)
+			assert.Equal(t, []string{"Origin", "Accept"}, got.Header().Values("Vary"), "%s: cors, in front, has Vary: Origin, and the handler behind adds Accept. Without one of the two, a cache gives a client what is another's: RFC 9110 §12.5.5", as)
+		}
+	})
+
 	t.Run("answers_422_to_another_body", func(t *testing.T) {
 		p := newPass(t)
 		p.post("ada", "key-1", soup)
@@ -198,6 +212,7 @@ func newPass(t *testing.T) *pass {
 				c.String(http.StatusInternalServerError, "%v", v)
 			}
 		}()
+		c.Header("Vary", "Origin")
 		c.Header("X-Request-ID", fmt.Sprint("request-", p.asked.Add(1)))
 		c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, 4096)
 		if subject := c.GetHeader("Subject"); subject != "" {

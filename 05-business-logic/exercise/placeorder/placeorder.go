@@ -26,6 +26,7 @@ package placeorder
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -68,7 +69,8 @@ type Pricer = func(items []order.Item, menu []order.Dish) ([]order.Line, order.T
 //
 // Whatever is unknown stays as it is: nothing is refunded, and nothing released.
 // That is the order that is Pending. It is also a save whose outcome is unknown,
-// and one that failed when the charge's was: then Place returns an ErrUnknown.
+// and one that failed when the charge's was, and an order that another call has saved
+// and that cannot be looked up: then Place returns an ErrUnknown.
 //
 // Asking again with the same ID is the same order. If it is there, Place returns
 // it as it stands and does nothing else; if it belongs to another customer, the
@@ -85,8 +87,8 @@ type Pricer = func(items []order.Item, menu []order.Dish) ([]order.Line, order.T
 func Place(ctx context.Context, p order.Ports, price Pricer, r order.Request) (order.Order, error) {
 	// TODO(placeorder): If the order is there already (see existing), that is it. If not: ask for the
 	// menu, price, make the draft, reserve, charge o.Charge(), and save, detached.
-	// When a step fails, undo what was done before it.
-	// The reference imports, besides what stands above: "errors".
+	// When a step fails, undo what was done before it. If another call has saved the
+	// order first, return that one: see quicker.
 	return order.Order{}, nil
 }
 
@@ -124,6 +126,18 @@ func existing(ctx context.Context, p order.Ports, r order.Request) (order.Order,
 		return order.Order{}, failed(r, "look for it", err)
 	}
 	return o, nil
+}
+
+// quicker returns the order that another call has saved under r.ID, where Create has
+// said that there is one (ErrExists). The error is ErrExists if it is another customer's,
+// and otherwise an ErrUnknown, whatever else it is: who reads ErrUnavailable alone takes
+// it that nothing was done. Asking again with the same ID finds the order.
+func quicker(ctx context.Context, p order.Ports, r order.Request) (order.Order, error) {
+	o, err := existing(ctx, p, r)
+	if err != nil && !errors.Is(err, order.ErrExists) {
+		err = fmt.Errorf("%w: %w", order.ErrUnknown, err)
+	}
+	return o, err
 }
 
 // draft is the order that r asks for, as it will be when it is paid. Its Payment

@@ -475,7 +475,7 @@ func TestQuicker(t *testing.T) {
 		kept := r.quicker(order.Paid)
 		o, err := r.place(t, context.Background(), request)
 		require.NoError(t, err, "Place, and another call with the same ID has kept the order first (Create: ErrExists): it returns that order")
-		assert.Equal(t, kept(t), o, "Place, and another call with the same ID has kept the order first (Create: ErrExists): it returns the order that is kept, and not the one that it would have kept. existing looks it up")
+		assert.Equal(t, kept(t), o, "Place, and another call with the same ID has kept the order first (Create: ErrExists): it returns the order that is kept, and not the one that it would have kept. quicker looks it up")
 	})
 
 	t.Run("nothing_is_undone_for_who_was_slower", func(t *testing.T) {
@@ -526,6 +526,21 @@ func TestQuicker(t *testing.T) {
 		require.NoError(t, err, "Place, and another call with the same ID has kept the order first (Create: ErrExists): it returns that order")
 		require.GreaterOrEqual(t, looks, 2, "Place, and another call with the same ID has kept the order first: calls of Orders.Get, one to see that it is not there yet, and one to look up what is kept")
 		assert.True(t, bounded, "Place, and another call with the same ID has kept the order first, and it looked it up with a context that never ends. From the charge on, each call has a deadline of its own: detached")
+	})
+
+	t.Run("a_look_up_that_fails_says_not_that_nothing_was_done", func(t *testing.T) {
+		r := newRestaurant()
+		r.unseen()
+		const what = "Place, and another call with the same ID has kept the order first (Create: ErrExists), and the look-up of that order failed (Get: ErrUnavailable)"
+		_, err := r.place(t, context.Background(), request)
+		assert.ErrorIs(t, err, order.ErrUnknown, "%s: the order is there, and paid. ErrUnavailable alone says that nothing was done, and the customer orders once more; ErrUnknown has them ask again with the same ID, and that finds it. quicker sees to it", what)
+	})
+
+	t.Run("a_look_up_that_fails_undoes_nothing", func(t *testing.T) {
+		r := newRestaurant()
+		r.unseen()
+		_, _ = r.place(t, context.Background(), request)
+		r.consistent(t, "Place, and another call with the same ID has kept the order first (Create: ErrExists), and the look-up of that order failed (what was charged and reserved is the kept order's)")
 	})
 }
 
@@ -683,6 +698,19 @@ func (r *restaurant) quicker(state order.State) (kept func(*testing.T) order.Ord
 		require.NoError(t, err, "Place has not tried to keep the order: Orders.Create saves it")
 		return o
 	}
+}
+
+// unseen is quicker, and from the charge on, no order can be looked up.
+func (r *restaurant) unseen() {
+	_ = r.quicker(order.Paid)
+	var charged atomic.Bool
+	r.faults.After(ordertest.Charge, func(context.Context) error { charged.Store(true); return nil })
+	r.faults.Before(ordertest.Get, func(context.Context) error {
+		if charged.Load() {
+			return fmt.Errorf("db-3 is away: %w", order.ErrUnavailable)
+		}
+		return nil
+	})
 }
 
 // pending places the request, whose order must be pending then.

@@ -45,7 +45,7 @@ func Place(ctx context.Context, p order.Ports, price Pricer, r order.Request) (o
 	case err == nil:
 		return o, nil
 	case errors.Is(err, order.ErrExists):
-		return existing(ctx, p, r)
+		return quicker(ctx, p, r)
 	case errors.Is(err, order.ErrUnknown), lost != nil:
 		return order.Order{}, errors.Join(failed(r, "save", err), lost)
 	}

@@ -47,7 +47,7 @@ func Place(ctx context.Context, p order.Ports, price Pricer, r order.Request) (o
 	case errors.Is(err, order.ErrUnknown), lost != nil:
 		return order.Order{}, errors.Join(failed(r, "save", err), lost)
 	case errors.Is(err, order.ErrExists):
-		err = detached(ctx, func(ctx context.Context) error { o, err = existing(ctx, p, r); return err })
+		err = detached(ctx, func(ctx context.Context) error { o, err = quicker(ctx, p, r); return err })
 		return o, err
 	}
 	return order.Order{}, undo(ctx, p, o, failed(r, "save", err))

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/gin-gonic/gin"
 
@@ -62,7 +62,8 @@ var errNothing = errors.New("idempotency: no answer")
 //
 // A request is another one, for Do, if its body, method, path or query differs. The
 // body is read here, whole; package validate, in front, bounds its size. Of an answer
-// those header fields are remembered which those behind have set.
+// those header fields are remembered which those behind have set. What those in front
+// have in Vary stays there, beside it.
 //
 // A request without a key, or with one that Parse does not read, is 400; the others
 // that are refused have the status of the error. Where those behind give no answer,
@@ -100,12 +101,29 @@ func Handler(k *Keys) gin.HandlerFunc {
 		default:
 			c.Abort() // those behind have answered already, now or then
 			h := c.Writer.Header()
-			maps.Copy(h, answer.Header)
+			put(h, answer.Header)
 			if replayed {
 				h.Set(Replayed, "true")
 			}
 			c.Writer.WriteHeader(answer.Status)
 			_, _ = c.Writer.Write(answer.Body) // to a client that may be gone
+		}
+	}
+}
+
+// put adds the fields of an answer to h, where those in front have put theirs. Of two
+// with one name, the answer's counts; but Vary is a list, which each of them adds to: a
+// cache must know of all of it.
+func put(h, answer http.Header) {
+	for name, lines := range answer {
+		if name != "Vary" {
+			h[name] = slices.Clone(lines) // the answer is kept, and h changed by others
+			continue
+		}
+		for _, line := range lines {
+			if !slices.Contains(h[name], line) {
+				h.Add(name, line)
+			}
 		}
 	}
 }

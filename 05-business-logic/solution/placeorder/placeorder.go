@@ -69,7 +69,8 @@ type Pricer = func(items []order.Item, menu []order.Dish) ([]order.Line, order.T
 //
 // Whatever is unknown stays as it is: nothing is refunded, and nothing released.
 // That is the order that is Pending. It is also a save whose outcome is unknown,
-// and one that failed when the charge's was: then Place returns an ErrUnknown.
+// and one that failed when the charge's was, and an order that another call has saved
+// and that cannot be looked up: then Place returns an ErrUnknown.
 //
 // Asking again with the same ID is the same order. If it is there, Place returns
 // it as it stands and does nothing else; if it belongs to another customer, the
@@ -87,7 +88,8 @@ func Place(ctx context.Context, p order.Ports, price Pricer, r order.Request) (o
 	//workshop:begin return order.Order{}, nil
 	//workshop:todo If the order is there already (see existing), that is it. If not: ask for the
 	//workshop:todo menu, price, make the draft, reserve, charge o.Charge(), and save, detached.
-	//workshop:todo When a step fails, undo what was done before it.
+	//workshop:todo When a step fails, undo what was done before it. If another call has saved the
+	//workshop:todo order first, return that one: see quicker.
 	if o, err := existing(ctx, p, r); !errors.Is(err, order.ErrNotFound) {
 		return o, err
 	}
@@ -116,7 +118,7 @@ func Place(ctx context.Context, p order.Ports, price Pricer, r order.Request) (o
 	case err == nil:
 		return o, nil
 	case errors.Is(err, order.ErrExists): // another call was quicker: its charge had this one's key, and is the same
-		err = detached(ctx, func(ctx context.Context) error { o, err = existing(ctx, p, r); return err })
+		err = detached(ctx, func(ctx context.Context) error { o, err = quicker(ctx, p, r); return err })
 		return o, err
 	case errors.Is(err, order.ErrUnknown), lost != nil: // undone here, it would be an order in the books that nobody paid for
 		return order.Order{}, errors.Join(failed(r, "save", err), lost)
@@ -182,6 +184,18 @@ func existing(ctx context.Context, p order.Ports, r order.Request) (order.Order,
 		return order.Order{}, failed(r, "look for it", err)
 	}
 	return o, nil
+}
+
+// quicker returns the order that another call has saved under r.ID, where Create has
+// said that there is one (ErrExists). The error is ErrExists if it is another customer's,
+// and otherwise an ErrUnknown, whatever else it is: who reads ErrUnavailable alone takes
+// it that nothing was done. Asking again with the same ID finds the order.
+func quicker(ctx context.Context, p order.Ports, r order.Request) (order.Order, error) {
+	o, err := existing(ctx, p, r)
+	if err != nil && !errors.Is(err, order.ErrExists) {
+		err = fmt.Errorf("%w: %w", order.ErrUnknown, err)
+	}
+	return o, err
 }
 
 // draft is the order that r asks for, as it will be when it is paid. Its Payment

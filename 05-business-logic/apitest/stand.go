@@ -1,4 +1,4 @@
-package api_test
+package apitest
 
 import (
 	"bytes"
@@ -28,74 +28,76 @@ import (
 	"clicktocode.example/05-business-logic/solution/webhook"
 )
 
-// dishes are on the menu, and stock is what there is of them. Of tofu there is none.
+// Dishes are on the menu, and Stock is what there is of them. Of tofu there is none.
 var (
-	dishes = []order.Dish{
+	Dishes = []order.Dish{
 		{ID: "ramen", Name: "Ramen with egg", Price: order.Money{Amount: 1250, Currency: "EUR"}},
 		{ID: "gyoza", Name: "Gyoza, six of them", Price: order.Money{Amount: 680, Currency: "EUR"}},
 		{ID: "tea", Name: "Pot of green tea", Price: order.Money{Amount: 450, Currency: "EUR"}},
 		{ID: "tofu", Name: "Tofu, crisp", Price: order.Money{Amount: 590, Currency: "EUR"}},
 	}
-	stock = map[string]int{"ramen": 120, "gyoza": 40, "tea": 1000}
+	Stock = map[string]int{"ramen": 120, "gyoza": 40, "tea": 1000}
 )
 
 const (
-	secret  = "whsec_of_the_tests"
-	origin  = "https://partner.test"
-	ramen   = `{"lines": [{"dish": "ramen", "quantity": 1}]}`
-	problem = "application/problem+json"
+	Secret  = "whsec_of_the_tests"   // of Stripe's events
+	Origin  = "https://partner.test" // its scripts may use the API
+	Ramen   = `{"lines": [{"dish": "ramen", "quantity": 1}]}`
+	Problem = "application/problem+json"
+	// Unknown is a payment method whose charge nobody knows the outcome of.
+	Unknown = "pm_card_unknown"
 )
 
-// shop is the order service, on ports in memory. Where err is set, each call fails by
-// it; where panics is, they panic; where stuck is, they wait for the end.
-type shop struct {
+// Shop is the order service, on ports in memory. Where Err is set, each call fails by
+// it; where Panics is, they panic; where Stuck is, they wait for the end.
+type Shop struct {
 	*ordering.Service
-	menu   order.Menu
-	err    error
-	panics bool
-	stuck  bool
+	Menu   order.Menu
+	Err    error
+	Panics bool
+	Stuck  bool
 }
 
-func (s *shop) fault(ctx context.Context) error {
-	if s.panics {
+func (s *Shop) fault(ctx context.Context) error {
+	if s.Panics {
 		panic("db-3: connection lost")
 	}
-	if s.stuck {
+	if s.Stuck {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	return s.err
+	return s.Err
 }
 
-func (s *shop) Place(ctx context.Context, r order.Request) (order.Order, error) {
+func (s *Shop) Place(ctx context.Context, r order.Request) (order.Order, error) {
 	if err := s.fault(ctx); err != nil {
 		return order.Order{}, err
 	}
 	return s.Service.Place(ctx, r)
 }
 
-func (s *shop) Get(ctx context.Context, customer, id string) (order.Order, error) {
+func (s *Shop) Get(ctx context.Context, customer, id string) (order.Order, error) {
 	if err := s.fault(ctx); err != nil {
 		return order.Order{}, err
 	}
 	return s.Service.Get(ctx, customer, id)
 }
 
-func (s *shop) List(ctx context.Context, q order.Query) ([]order.Order, error) {
+func (s *Shop) List(ctx context.Context, q order.Query) ([]order.Order, error) {
 	if err := s.fault(ctx); err != nil {
 		return nil, err
 	}
 	return s.Service.List(ctx, q)
 }
 
-func (s *shop) Cancel(ctx context.Context, customer, id string) (order.Order, error) {
+func (s *Shop) Cancel(ctx context.Context, customer, id string) (order.Order, error) {
 	if err := s.fault(ctx); err != nil {
 		return order.Order{}, err
 	}
 	return s.Service.Cancel(ctx, customer, id)
 }
 
-func (s *shop) Advance(ctx context.Context, id string, to order.State) (order.Order, error) {
+func (s *Shop) Advance(ctx context.Context, id string, to order.State) (order.Order, error) {
 	if err := s.fault(ctx); err != nil {
 		return order.Order{}, err
 	}
@@ -103,24 +105,25 @@ func (s *shop) Advance(ctx context.Context, id string, to order.State) (order.Or
 }
 
 // Dishes is the menu's, unless there is a fault.
-func (s *shop) Dishes(ctx context.Context) ([]order.Dish, error) {
+func (s *Shop) Dishes(ctx context.Context) ([]order.Dish, error) {
 	if err := s.fault(ctx); err != nil {
 		return nil, err
 	}
-	return s.menu.Dishes(ctx)
+	return s.Menu.Dishes(ctx)
 }
 
-// stand is an engine, with a shop behind it.
-type stand struct {
-	t       testing.TB
-	shop    *shop
-	settled []string                                   // IDs of events, in their order
-	settle  func(context.Context, webhook.Event) error // unless nil
-	log     *buffer
-	engine  *gin.Engine
-	close   func()            // may be called twice
-	ask     http.RoundTripper // asks the engine, and holds all against the document
-	*contract
+// Stand is an engine, with a shop behind it.
+type Stand struct {
+	Shop    *Shop
+	Settled []string                                   // IDs of events, in their order
+	Settle  func(context.Context, webhook.Event) error // unless nil
+	Log     *Log
+	Engine  *gin.Engine
+	Close   func()            // may be called twice
+	Ask     http.RoundTripper // asks the engine, and holds all against the document
+
+	t testing.TB
+	*Contract
 }
 
 var (
@@ -140,27 +143,28 @@ func key(t testing.TB) *issuer.Key {
 	return theKey
 }
 
-// newStand returns a stand whose answers c checks. with changes its Config.
-func newStand(t testing.TB, c *contract, with ...func(*api.Config)) *stand {
+// NewStand returns a Stand whose answers c checks. with changes its Config. It is
+// closed when the test ends.
+func NewStand(t testing.TB, c *Contract, with ...func(*api.Config)) *Stand {
 	t.Helper()
-	verifier, err := webhook.New(webhook.Config{Secret: secret})
+	verifier, err := webhook.New(webhook.Config{Secret: Secret})
 	require.NoError(t, err)
-	s := &stand{t: t, log: new(buffer), contract: c}
-	log := slog.New(slog.NewJSONHandler(s.log, nil))
-	ports := memory.Ports(dishes, stock)
+	s := &Stand{t: t, Log: new(Log), Contract: c}
+	log := slog.New(slog.NewJSONHandler(s.Log, nil))
+	ports := memory.Ports(Dishes, Stock)
 	ports.Orders, ports.Payments = picky{ports.Orders}, tills{ports.Payments}
 	service, err := ordering.New(ordering.Config{Ports: ports, Tax: 1900, Log: log})
 	require.NoError(t, err)
-	s.close = func() { _ = service.Close(context.Background()) }
-	t.Cleanup(s.close)
-	s.shop = &shop{Service: service, menu: ports.Menu}
+	s.Close = func() { _ = service.Close(context.Background()) }
+	t.Cleanup(s.Close)
+	s.Shop = &Shop{Service: service, Menu: ports.Menu}
 	config := api.Config{
-		Service: s.shop, Menu: s.shop, Stock: ports.Stock, Verifier: verifier, Key: key(t), Origins: []string{origin},
+		Service: s.Shop, Menu: s.Shop, Stock: ports.Stock, Verifier: verifier, Key: key(t), Origins: []string{Origin},
 		Settle: func(ctx context.Context, e webhook.Event) error {
-			if s.settle != nil {
-				return s.settle(ctx, e)
+			if s.Settle != nil {
+				return s.Settle(ctx, e)
 			}
-			s.settled = append(s.settled, e.ID)
+			s.Settled = append(s.Settled, e.ID)
 			return nil
 		},
 		RateLimit: ratelimit.Config{Rate: rate.Inf, Burst: 1},
@@ -169,28 +173,31 @@ func newStand(t testing.TB, c *contract, with ...func(*api.Config)) *stand {
 	for _, change := range with {
 		change(&config)
 	}
-	s.engine, err = api.New(config)
+	s.Engine, err = api.New(config)
 	require.NoError(t, err)
-	s.ask = checked{t, c, inside{s.engine}}
+	s.Ask = checked{t, c, Inside(s.Engine)}
 	return s
 }
 
-// send sends a request to the stand. Each two of header are a field's name and value.
-func (s *stand) send(method, target, token, body string, header ...string) (*http.Response, string) {
+// Send sends a request, as NewRequest makes it, and returns the answer with its body.
+func (s *Stand) Send(method, target, token, body string, header ...string) (*http.Response, string) {
 	s.t.Helper()
-	return s.sendIn(s.t.Context(), method, target, token, body, header...)
+	return s.SendIn(s.t.Context(), method, target, token, body, header...)
 }
 
-func (s *stand) sendIn(ctx context.Context, method, target, token, body string, header ...string) (*http.Response, string) {
+// SendIn is Send in a context.
+func (s *Stand) SendIn(ctx context.Context, method, target, token, body string, header ...string) (*http.Response, string) {
 	s.t.Helper()
-	answer, err := s.ask.RoundTrip(newRequest(s.t, ctx, method, target, token, body, header...))
+	answer, err := s.Ask.RoundTrip(NewRequest(ctx, s.t, method, target, token, body, header...))
 	require.NoError(s.t, err)
 	text, err := io.ReadAll(answer.Body)
 	require.NoError(s.t, err)
 	return answer, string(text)
 }
 
-func newRequest(t testing.TB, ctx context.Context, method, target, token, body string, header ...string) *http.Request {
+// NewRequest returns a request by token's bearer, unless it is empty. A body is JSON.
+// Each two of header are a field's name and value.
+func NewRequest(ctx context.Context, t testing.TB, method, target, token, body string, header ...string) *http.Request {
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, method, "http://shop.test"+target, strings.NewReader(body))
 	require.NoError(t, err)
@@ -206,22 +213,19 @@ func newRequest(t testing.TB, ctx context.Context, method, target, token, body s
 	return req
 }
 
-// place places an order of a ramen, in the name of token's bearer, and returns its ID.
-func (s *stand) place(token, key string) string {
+// Place places an order of a ramen, in the name of token's bearer, and returns its ID.
+func (s *Stand) Place(token, key string) string {
 	s.t.Helper()
-	answer, text := s.send("POST", "/orders", token, ramen, "Idempotency-Key", key)
+	answer, text := s.Send("POST", "/orders", token, Ramen, "Idempotency-Key", key)
 	require.Equal(s.t, http.StatusCreated, answer.StatusCode, text)
 	return strings.TrimPrefix(answer.Header.Get("Location"), "/orders/")
 }
 
-// unknown is a payment method whose charge nobody knows the outcome of.
-const unknown = "pm_card_unknown"
-
-// tills are payments, but for unknown.
+// tills are payments, but for Unknown.
 type tills struct{ order.Payments }
 
 func (p tills) Charge(ctx context.Context, c order.Charge) (string, error) {
-	if c.Method == unknown {
+	if c.Method == Unknown {
 		return "", order.ErrUnknown
 	}
 	return p.Payments.Charge(ctx, c)
@@ -261,17 +265,20 @@ func (p picky) List(ctx context.Context, q order.Query) ([]order.Order, error) {
 	return p.Orders.List(ctx, q)
 }
 
-// event is one as Stripe sends it, and signature its Stripe-Signature.
-func event(id string) (payload, signature string) {
+// Event is one as Stripe sends it, and signature its Stripe-Signature.
+func Event(id string) (payload, signature string) {
 	payload = `{"id": "` + id + `", "object": "event", "type": "payment_intent.succeeded", "created": 1777658400, "livemode": false, "data": {"object": {"id": "pi_1", "object": "payment_intent"}}}`
-	return payload, sign(payload, time.Now())
+	return payload, Sign(payload, time.Now())
 }
 
-func sign(payload string, at time.Time) string {
-	return stripe.GenerateTestSignedPayload(&stripe.UnsignedPayload{Payload: []byte(payload), Secret: secret, Timestamp: at}).Header
+// Sign is the Stripe-Signature of payload, which was signed at that time.
+func Sign(payload string, at time.Time) string {
+	return stripe.GenerateTestSignedPayload(&stripe.UnsignedPayload{Payload: []byte(payload), Secret: Secret, Timestamp: at}).Header
 }
 
-// inside is a RoundTripper that asks an engine without a network.
+// Inside is a RoundTripper that asks h without a network.
+func Inside(h http.Handler) http.RoundTripper { return inside{h} }
+
 type inside struct{ http.Handler }
 
 func (i inside) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -289,19 +296,19 @@ func (i inside) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, nil
 }
 
-// buffer is a bytes.Buffer for many.
-type buffer struct {
+// Log is what was logged. It is an io.Writer for many goroutines.
+type Log struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (b *buffer) Write(p []byte) (int, error) {
+func (b *Log) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.Write(p)
 }
 
-func (b *buffer) String() string {
+func (b *Log) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.String()

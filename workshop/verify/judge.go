@@ -78,8 +78,8 @@ func (v *verifier) judge(ctx context.Context, ch *course.Chapter) {
 		if !v.chosen(e) {
 			continue
 		}
-		v.solved(e, plain, race)
-		v.red(e, plain, race)
+		v.solved(ctx, e, plain, race)
+		v.red(ctx, e, plain, race)
 		mistakes, _ := e.Mistakes()
 		for _, m := range mistakes {
 			v.caught(e, m, plain)
@@ -127,13 +127,32 @@ func (v *verifier) subject(ch *course.Chapter, rel string) gotest.Subject {
 }
 
 // solved checks that the solution passes, without a race, and soon.
-func (v *verifier) solved(e *course.Exercise, plain, race *gotest.Report) {
+func (v *verifier) solved(ctx context.Context, e *course.Exercise, plain, race *gotest.Report) {
 	s := v.subject(e.Chapter, "solution/"+e.Name)
 	problems := v.green(s, plain, race)
-	if p := plain.Packages[s.Package]; p != nil && p.Elapsed > solvedWithin {
-		problems = append(problems, fmt.Sprintf("its tests took %s; a learner saves often, so they may take %s: use synctest, or shorter deadlines", p.Elapsed, solvedWithin))
+	if took := v.took(ctx, s, plain, solvedWithin); took > solvedWithin {
+		problems = append(problems, fmt.Sprintf("its tests took %s; a learner saves often, so they may take %s: use synctest, or shorter deadlines", took, solvedWithin))
 	}
 	v.report(e.Name+" is solved by its solution", problems...)
+}
+
+// took is how long the tests of s took. If that was longer than within, they may have
+// had to wait for others beside them: then they are run again, alone, and the quickest
+// of three runs counts.
+func (v *verifier) took(ctx context.Context, s gotest.Subject, first *gotest.Report, within time.Duration) time.Duration {
+	p := first.Packages[s.Package]
+	if p == nil {
+		return 0
+	}
+	took := p.Elapsed
+	for again := 0; again < 2 && took > within; again++ {
+		report, err := gotest.Run(ctx, s.Dir, nil, "-count=1", "-vet=off", "-timeout=60s", ".")
+		if err != nil || report.Packages[s.Package] == nil {
+			break
+		}
+		took = min(took, report.Packages[s.Package].Elapsed)
+	}
+	return took
 }
 
 // given checks the other packages of a chapter.
@@ -195,7 +214,7 @@ func describe(v gotest.Verdict) string {
 
 // red checks that the starter fails, for the right reason: it builds, and each
 // leaf that is no guard fails by an assertion, soon.
-func (v *verifier) red(e *course.Exercise, plain, race *gotest.Report) {
+func (v *verifier) red(ctx context.Context, e *course.Exercise, plain, race *gotest.Report) {
 	var problems []string
 	s := v.subject(e.Chapter, "exercise/"+e.Name)
 	for _, report := range []*gotest.Report{plain, race} {
@@ -229,8 +248,8 @@ func (v *verifier) red(e *course.Exercise, plain, race *gotest.Report) {
 			problems = append(problems, "//workshop:guard "+guard+" is out of date: no such leaf passes on the starter")
 		}
 	}
-	if p.Elapsed > starterWithin {
-		problems = append(problems, fmt.Sprintf("the starter's tests took %s, and may take %s: shorten the deadlines", p.Elapsed, starterWithin))
+	if took := v.took(ctx, s, plain, starterWithin); took > starterWithin {
+		problems = append(problems, fmt.Sprintf("the starter's tests took %s, and may take %s: shorten the deadlines", took, starterWithin))
 	}
 	v.report(e.Name+" starts red for the right reason", problems...)
 }

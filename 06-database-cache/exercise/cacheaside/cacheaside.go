@@ -98,17 +98,21 @@ func New[V any](c Config) (*Aside[V], error) {
 // found false means that there is none, which is an answer as good as another.
 //
 //   - If store has an answer (see Peek), that is it, and load is not called.
-//   - Otherwise load is called, with ctx. What it says is returned, and kept: a
-//     value for Config.TTL, and that there is none for Config.AbsentTTL, both
-//     shortened at random (see Expiration).
+//   - Otherwise load is called, with ctx, also for a key that store refuses. What it
+//     says is returned, and kept: a value for Config.TTL, and that there is none for
+//     Config.AbsentTTL, both shortened at random, each time anew (see Expiration).
 //   - If load returns an error, it is returned as it is, and nothing is kept: a
-//     failure says nothing about key.
+//     failure says nothing about key. v and found mean nothing then.
 //   - A fault of store (kv.Fault) is nobody's error: load is called, and nothing is
 //     kept, since a server that does not answer would be waited for once more.
 //   - If what was loaded cannot be kept, the caller does not hear of it.
 //
+// It is load that looks at ctx. What it has loaded all the same is returned, and kept
+// for who comes next, even if the caller has left meanwhile.
+//
 // store is a kv.Cache, or for what changes what package invalidate makes of one.
-// Of many callers at once, each loads: see package stampede.
+// Of many callers at once, each loads, and none waits for another: see package
+// stampede.
 func (a *Aside[V]) Get(ctx context.Context, store kv.Store, key string, load func(ctx context.Context) (v V, found bool, err error)) (v V, found bool, err error) {
 	// TODO(cacheaside): Peek. Without an answer, load: an error goes back as it is. Unless Peek met a
 	// fault, make the item (a.item), and set it, if there is one. The TTL depends on found.
@@ -131,12 +135,12 @@ func (a *Aside[V]) Peek(store kv.Store, key string) (v V, found bool, err error)
 // seconds than these are a date.
 const longest = 30 * 24 * time.Hour
 
-// Expiration is the TTL of an item in memcached's seconds. It is ttl, shortened by
-// the share jitter of it, times random: both are at least 0 and below 1. What is
-// left is rounded up to whole seconds. It is never less than 1, since 0 would mean
-// for ever, and never more than 30 days.
+// Expiration is the TTL of an item in memcached's seconds. It is ttl, but at most 30
+// days, and that is shortened by the share jitter of it, times random: both are at
+// least 0 and below 1. What is left is rounded up to whole seconds, and is never less
+// than 1, also for a ttl of 0, since 0 would mean for ever. ttl must not be negative.
 func Expiration(ttl time.Duration, jitter, random float64) int32 {
-	// TODO(cacheaside): Bound it, shorten it, round it up (math.Ceil), and mind the 0.
+	// TODO(cacheaside): In this order: bound it, shorten it, round it up (math.Ceil), and mind the 0.
 	return 0
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,7 +34,7 @@ func TestExpiration(t *testing.T) {
 	})
 
 	t.Run("is_never_for_ever", func(t *testing.T) {
-		for _, ttl := range []time.Duration{999 * time.Millisecond, 300 * time.Millisecond, 1} {
+		for _, ttl := range []time.Duration{999 * time.Millisecond, 300 * time.Millisecond, 1, 0} {
 			require.EqualValues(t, 1, expiration(t, ttl, 0, 0), "Expiration(%s, 0, 0): less than a second must not become 0, which tells memcached to keep it for ever (doc/protocol.txt, exptime). 1 is the least there is", ttl)
 		}
 	})
@@ -43,9 +44,13 @@ func TestExpiration(t *testing.T) {
 	})
 
 	t.Run("is_shortened_at_random", func(t *testing.T) {
-		for random, want := range map[float64]int32{0: 100, 0.5: 90, 0.75: 85} {
-			require.Equal(t, want, expiration(t, 100*time.Second, 0.2, random), "Expiration(100 s, 0.2, %g): shortened by the share 0.2 of it, times %g", random, random)
+		for random, want := range map[float64]int32{0: 160, 0.5: 140, 0.75: 130} { // no rounding, in whatever order it is calculated
+			require.Equal(t, want, expiration(t, 160*time.Second, 0.25, random), "Expiration(160 s, 0.25, %g): shortened by the share 0.25 of it, times %g", random, random)
 		}
+	})
+
+	t.Run("rounds_what_is_left", func(t *testing.T) {
+		require.EqualValues(t, 1, expiration(t, 1100*time.Millisecond, 0.5, 0.9), "Expiration(1.1 s, 0.5, 0.9): 0.605 s are left, and rounded up. To round 1.1 s first would make 2 s of it, of which 1.1 s are left")
 	})
 
 	t.Run("is_never_for_ever_when_shortened", func(t *testing.T) {
@@ -54,9 +59,14 @@ func TestExpiration(t *testing.T) {
 
 	t.Run("is_never_a_date", func(t *testing.T) {
 		const month = 30 * 24 * 60 * 60
-		for _, days := range []int{31, 365, 100_000} {
-			require.EqualValues(t, month, expiration(t, time.Duration(days)*24*time.Hour, 0, 0), "Expiration(%d days, 0, 0): more seconds than 30 days have, %d, are a date for memcached, in seconds since 1970: in that year, and so over (doc/protocol.txt, exptime)", days, month)
+		for _, ttl := range []time.Duration{31 * 24 * time.Hour, 365 * 24 * time.Hour, 100_000 * 24 * time.Hour, (month + 1) * time.Second} {
+			require.EqualValues(t, month, expiration(t, ttl, 0, 0), "Expiration(%s, 0, 0): more seconds than 30 days have, %d, are a date for memcached, in seconds since 1970: in that year, and so over (doc/protocol.txt, exptime)", ttl, month)
 		}
+	})
+
+	t.Run("is_bounded_before_it_is_shortened", func(t *testing.T) {
+		const month = 30 * 24 * 60 * 60
+		require.EqualValues(t, month*3/4, expiration(t, 60*24*time.Hour, 0.5, 0.5), "Expiration(60 days, 0.5, 0.5): bounded to 30 days, and a quarter of these taken off. Who shortens first, to 45 days, and then bounds, has all such items expire in one moment")
 	})
 }
 
@@ -117,6 +127,23 @@ func TestGet(t *testing.T) {
 		assert.Equal(t, "7", s.ctx.Value(traceKey{}), "a value in load's context: it is the one that Get was called with")
 	})
 
+	t.Run("tells_load_that_the_caller_left", func(t *testing.T) {
+		s := newScene(t, cacheaside.Config{})
+		ctx, cancel := context.WithCancel(t.Context())
+		s.loading = cancel
+		s.getIn(t, ctx, ramen, true, nil)
+		require.NotNil(t, s.ctx, "with nothing in the cache, load is called")
+		assert.Equal(t, context.Canceled, s.ctx.Err(), "the caller has left while load ran: the error of load's context, so that the database need not go on")
+	})
+
+	t.Run("returns_what_was_loaded_though_the_caller_left", func(t *testing.T) {
+		s := newScene(t, cacheaside.Config{})
+		ctx, cancel := context.WithCancel(t.Context())
+		s.loading = cancel
+		require.Equal(t, outcome{v: ramen, found: true}, s.getIn(t, ctx, ramen, true, nil), "the caller has left while load ran, and load says ramen all the same: it is load that looks at ctx")
+		assert.Equal(t, `{"Name":"ramen","Price":0}`, string(s.kept(t).Value), "the caller has left while load ran, and load says ramen all the same: the work is done, and kept for who comes next")
+	})
+
 	t.Run("keeps_what_it_loaded", func(t *testing.T) {
 		s := newScene(t, cacheaside.Config{})
 		s.get(t, ramen, true, nil)
@@ -132,9 +159,20 @@ func TestGet(t *testing.T) {
 	})
 
 	t.Run("keeps_a_value_for_its_TTL", func(t *testing.T) {
-		s := newScene(t, cacheaside.Config{TTL: 80 * time.Second, AbsentTTL: 20 * time.Second, Jitter: 0.5, Rand: func() float64 { return 0.5 }})
+		s := newScene(t, cacheaside.Config{TTL: 80 * time.Second, AbsentTTL: 16 * time.Second, Jitter: 0.25, Rand: func() float64 { return 0.75 }})
 		s.get(t, ramen, true, nil)
-		assert.EqualValues(t, 60, s.kept(t).Expiration, "the item's Expiration: TTL is 80 s, Jitter 0.5, and Rand says 0.5, so a quarter is taken off (see Expiration)")
+		assert.EqualValues(t, 65, s.kept(t).Expiration, "the item's Expiration: TTL is 80 s, Jitter 0.25, and Rand says 0.75, so 15 s are taken off (see Expiration)")
+	})
+
+	t.Run("asks_Rand_each_time", func(t *testing.T) {
+		says := 0.25
+		s := newScene(t, cacheaside.Config{TTL: 80 * time.Second, Jitter: 0.25, Rand: func() float64 { return says }})
+		s.get(t, ramen, true, nil)
+		require.EqualValues(t, 75, s.kept(t).Expiration, "the item's Expiration: TTL is 80 s, Jitter 0.25, and Rand says 0.25, so 5 s are taken off")
+		says = 0.75
+		s.memory.Forget()
+		s.get(t, ramen, true, nil)
+		assert.EqualValues(t, 65, s.kept(t).Expiration, "the next item's Expiration, when Rand says 0.75: 15 s are taken off. With one random number for all of them, all expire in one moment")
 	})
 
 	t.Run("remembers_that_there_is_none", func(t *testing.T) {
@@ -145,9 +183,17 @@ func TestGet(t *testing.T) {
 	})
 
 	t.Run("remembers_that_there_is_none_for_less_time", func(t *testing.T) {
-		s := newScene(t, cacheaside.Config{TTL: 80 * time.Second, AbsentTTL: 20 * time.Second, Jitter: 0.5, Rand: func() float64 { return 0.5 }})
+		s := newScene(t, cacheaside.Config{TTL: 80 * time.Second, AbsentTTL: 16 * time.Second, Jitter: 0.25, Rand: func() float64 { return 0.75 }})
 		s.get(t, dish{}, false, nil)
-		assert.EqualValues(t, 15, s.kept(t).Expiration, "the item's Expiration, as load said that there is none: AbsentTTL is 20 s, Jitter 0.5, and Rand says 0.5, so a quarter is taken off")
+		assert.EqualValues(t, 13, s.kept(t).Expiration, "the item's Expiration, as load said that there is none: AbsentTTL is 16 s, Jitter 0.25, and Rand says 0.75, so 3 s are taken off")
+	})
+
+	t.Run("keeps_a_value_for_its_TTL_after_an_absence", func(t *testing.T) {
+		s := newScene(t, cacheaside.Config{TTL: 80 * time.Second, AbsentTTL: 16 * time.Second, Jitter: 0.25, Rand: func() float64 { return 0.75 }})
+		s.get(t, dish{}, false, nil)
+		s.memory.Forget()
+		s.get(t, ramen, true, nil)
+		assert.EqualValues(t, 65, s.kept(t).Expiration, "load said at first that there is none, and then ramen, of which TTL is 80 s, Jitter 0.25, and Rand says 0.75: ramen's Expiration. An Aside is used by many at once, and changes nothing of its config")
 	})
 
 	t.Run("returns_a_failure_as_it_is", func(t *testing.T) {
@@ -161,11 +207,23 @@ func TestGet(t *testing.T) {
 		require.Equal(t, outcome{v: ramen, found: true}, s.get(t, ramen, true, nil), "load failed at first, and says ramen now: the second Get. If it says that there is none, a failure was kept as an absence. It says nothing about the dish, and a second's outage of the database would be served for as long as the TTL")
 	})
 
+	t.Run("never_keeps_what_came_with_a_failure", func(t *testing.T) {
+		s := newScene(t, cacheaside.Config{})
+		require.Equal(t, errDatabase, s.get(t, ramen, true, errDatabase).err, "Get, with nothing in the cache: load returned ramen, that it was found, and this error")
+		assert.Equal(t, []string{"get v1:dish"}, s.calls(), "what the cache was asked, when load returned ramen, that it was found, and an error: with an error, the rest means nothing. Look at it first")
+	})
+
 	t.Run("replaces_a_broken_value", func(t *testing.T) {
 		s := newScene(t, cacheaside.Config{})
 		s.put(t, `{"Name":`, cacheaside.Present)
 		require.Equal(t, outcome{v: ramen, found: true}, s.get(t, ramen, true, nil), `Get, with the broken item {"Name": in the cache: it is a miss, so load is called, and says ramen`)
 		require.Equal(t, `{"Name":"ramen","Price":0}`, string(s.kept(t).Value), `the item, after a Get that found the broken item {"Name": there: what was loaded replaces it, or each Get would load`)
+	})
+
+	t.Run("loads_for_a_key_that_the_cache_refuses", func(t *testing.T) {
+		s := newScene(t, cacheaside.Config{})
+		s.key = "two words"
+		require.Equal(t, outcome{v: ramen, found: true}, s.get(t, ramen, true, nil), "Get of the key %q, which the cache refuses by memcache.ErrMalformedKey: there is no answer, so load is called, and says ramen", s.key)
 	})
 
 	t.Run("loads_when_the_cache_is_down", func(t *testing.T) {
@@ -192,6 +250,40 @@ func TestGet(t *testing.T) {
 		large := dish{Name: strings.Repeat("n", 100)}
 		require.Equal(t, outcome{v: large, found: true}, s.get(t, large, true, nil), "Get, with MaxValue 100: load says a dish whose name alone has 100 octets")
 		assert.Equal(t, []string{"get v1:dish"}, s.calls(), "what the cache was asked, with MaxValue 100, for a value that is larger: a.item is nil, and nothing is set")
+	})
+}
+
+func TestGetAtOnce(t *testing.T) {
+	t.Run("none_waits_for_another", func(t *testing.T) {
+		s := newScene(t, cacheaside.Config{})
+		inside, leave := make(chan struct{}), make(chan struct{})
+		enter, free := sync.OnceFunc(func() { close(inside) }), sync.OnceFunc(func() { close(leave) })
+		defer free()
+		first := make(chan string, 1)
+		go func() {
+			first <- panics.In(func() {
+				_, _, _ = s.aside.Get(t.Context(), s.store, kv.Key("slow"), func(context.Context) (dish, bool, error) {
+					enter()
+					<-leave
+					return stew, true, nil
+				})
+			})
+		}()
+		select {
+		case <-inside:
+		case fault := <-first:
+			require.FailNow(t, "load was not called", "Get, with nothing in the cache, has returned without it %s", fault)
+		case <-time.After(time.Second):
+			require.FailNow(t, "load was not called", "Get, with nothing in the cache, for a second")
+		}
+		require.Equal(t, outcome{v: ramen, found: true}, s.get(t, ramen, true, nil), "Get of one dish, while the load of another one takes its time: an Aside is used by many goroutines at once, and a lock around load would have all of them wait for the slowest")
+		free()
+		select {
+		case fault := <-first:
+			require.Empty(t, fault, "Get, whose load took its time, panicked")
+		case <-time.After(time.Second):
+			require.FailNow(t, "Get does not return", "its load has returned a second ago")
+		}
 	})
 }
 
@@ -260,9 +352,10 @@ type scene struct {
 	store  kv.Store // memory, unless a test has set another one
 	key    string
 
-	puts  int
-	loads int
-	ctx   context.Context // of the last call of load
+	puts    int
+	loads   int
+	loading func()          // is called while load runs; may be nil
+	ctx     context.Context // of the last call of load
 }
 
 func newScene(t *testing.T, c cacheaside.Config) *scene {
@@ -327,11 +420,18 @@ func (s *scene) peek(t *testing.T) (got outcome) {
 // get calls Get, with a load that says this.
 func (s *scene) get(t *testing.T, v dish, found bool, err error) (got outcome) {
 	t.Helper()
-	ctx := context.WithValue(t.Context(), traceKey{}, "7")
+	return s.getIn(t, context.WithValue(t.Context(), traceKey{}, "7"), v, found, err)
+}
+
+func (s *scene) getIn(t *testing.T, ctx context.Context, v dish, found bool, err error) (got outcome) {
+	t.Helper()
 	soon(t, func() {
 		got.v, got.found, got.err = s.aside.Get(ctx, s.store, s.key, func(ctx context.Context) (dish, bool, error) {
 			s.loads++
 			s.ctx = ctx
+			if s.loading != nil {
+				s.loading()
+			}
 			return v, found, err
 		})
 	})
@@ -347,7 +447,7 @@ func soon(t *testing.T, f func()) {
 	case fault := <-done:
 		require.Empty(t, fault, "it panicked")
 	case <-time.After(time.Second):
-		require.FailNow(t, "no end", "it has not returned after a second, and nothing here takes time: is there a loop that does not end?")
+		require.FailNow(t, "no end", "it has not returned after a second, and nothing here takes time: is there a loop that does not end, or a lock that somebody holds?")
 	}
 }
 

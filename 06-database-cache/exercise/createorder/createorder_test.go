@@ -2,17 +2,25 @@ package createorder_test
 
 import (
 	"context"
+	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"net"
+	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"clicktocode.example/01-dns-tcp-tls/panics"
 	"clicktocode.example/05-business-logic/order"
 	"clicktocode.example/06-database-cache/exercise/createorder"
 	"clicktocode.example/06-database-cache/pgproxy"
@@ -46,6 +54,21 @@ func TestCreate(t *testing.T) {
 			"the order's rows in the table order_lines, by position: lineRows(o) are the arguments of insertLines")
 	})
 
+	t.Run("keeps_an_order_over_a_connection_of_its_own", func(t *testing.T) {
+		conn, err := db.Connx(within(t))
+		require.NoError(t, err)
+		defer conn.Close()
+		require.NoError(t, create(t, conn, sample("conn", 1)), "Create with a *sqlx.Conn, which is a Beginner as well as a *sqlx.DB is")
+		assert.Len(t, lines(t, db, "conn"), 1, "Create with a *sqlx.Conn, of an order of one line: its rows in the table order_lines")
+	})
+
+	t.Run("leaves_the_order_as_it_is", func(t *testing.T) {
+		o := sample("unchanged", 2)
+		require.NoError(t, create(t, db, o), "Create of an order of two lines")
+		require.Len(t, lines(t, db, o.ID), 2, "an order of two lines: its rows in the table order_lines")
+		assert.Equal(t, sample("unchanged", 2), o, "the order, after Create of it: it is the caller's, with its lines")
+	})
+
 	t.Run("keeps_fifty_lines_by_as_many_statements_as_one", func(t *testing.T) {
 		proxy := pgproxy.Start(t, databaseURL, nil)
 		through := open(t, proxy.URL)
@@ -77,6 +100,24 @@ func TestCreate(t *testing.T) {
 		assert.Equal(t, []string{"first", "second"}, keys, "Create with two also, each of which writes a mail into the outbox: what is there then, in its order")
 	})
 
+	t.Run("hands_also_its_context", func(t *testing.T) {
+		type key struct{}
+		var got any
+		err := createIn(t, context.WithValue(within(t), key{}, "the caller's"), db, sample("context", 1), func(ctx context.Context, _ *sqlx.Tx) error {
+			got = ctx.Value(key{})
+			return nil
+		})
+		require.NoError(t, err, "Create with an also that looks at its context")
+		assert.Equal(t, "the caller's", got, "a value in the context that also is called with: it is Create's, so that what also does ends with the request")
+	})
+
+	t.Run("keeps_no_order_of_two_currencies", func(t *testing.T) {
+		o := sample("dollars", 2)
+		o.Lines[1].Unit.Currency, o.Lines[1].Total.Currency = "USD", "USD"
+		require.ErrorIs(t, create(t, db, o), order.ErrInvalid, "an order in EUR whose second line is in USD: the tables keep one currency for all, so 10 dollars would become 10 euros. Ask oneCurrency first")
+		assert.Equal(t, 0, kept(t, db, "dollars"), "an order in EUR whose second line is in USD: its rows in the table orders")
+	})
+
 	t.Run("says_that_the_ID_is_taken", func(t *testing.T) {
 		require.NoError(t, create(t, db, sample("taken", 1)))
 		other := sample("taken", 2)
@@ -86,12 +127,30 @@ func TestCreate(t *testing.T) {
 		assert.Len(t, lines(t, db, "taken"), 1, "lines of ada's order, which stays as it is")
 	})
 
+	t.Run("keeps_what_the_server_said", func(t *testing.T) {
+		require.NoError(t, create(t, db, sample("said", 1)))
+		var said *pq.Error
+		require.ErrorAs(t, create(t, db, sample("said", 1)), &said, "the ID is taken: the error is an order.ErrExists, and wraps the server's as well, for the log")
+		assert.EqualValues(t, "23505", said.Code, "the ID is taken: the code of the server's error")
+	})
+
 	t.Run("a_dish_twice_is_not_an_ID_that_is_taken", func(t *testing.T) {
 		o := sample("twice", 2)
 		o.Lines[1].Dish = o.Lines[0].Dish
 		err := create(t, db, o)
 		require.ErrorIs(t, err, order.ErrInvalid, "a new order with one dish in two lines: the server refuses it by the code 23505, too, but the constraint is order_lines_dish_once. See rules")
 		assert.NotErrorIs(t, err, order.ErrExists, "a new order with one dish in two lines: its ID is free. 23505 is each unique constraint's code; look at the constraint's name, too")
+	})
+
+	t.Run("an_ID_that_is_too_long_is_not_taken", func(t *testing.T) {
+		noise := rand.NewChaCha8([32]byte{})
+		id := make([]byte, 4000)
+		for i := range id {
+			id[i] = byte('!' + noise.Uint64()%90) // nothing that can be compressed
+		}
+		err := create(t, db, sample(string(id), 1))
+		require.Error(t, err, "an ID of 4,000 octets, which the index of the table orders has no room for")
+		assert.False(t, errors.Is(err, order.ErrExists), "an ID of 4,000 octets, which is free: the server refuses it by the constraint orders_pkey, whose index has no room for it, but the code is 54000 (program_limit_exceeded). Look at the code, too")
 	})
 
 	t.Run("a_fault_in_line_two_leaves_nothing", func(t *testing.T) {
@@ -112,12 +171,39 @@ func TestCreate(t *testing.T) {
 		assert.Equal(t, 0, mails, "the first also wrote a mail, and the second returned an error: mails that are kept. The mail would tell of an order that is not there")
 	})
 
+	t.Run("calls_no_other_also_after_a_fault", func(t *testing.T) {
+		var called []string
+		broken := errors.New("no mail today")
+		also := func(name string, err error) func(context.Context, *sqlx.Tx) error {
+			return func(context.Context, *sqlx.Tx) error {
+				called = append(called, name)
+				return err
+			}
+		}
+		require.ErrorIs(t, create(t, db, sample("three", 1), also("first", nil), also("second", broken), also("third", nil)), broken, "the second of three also returned an error: Create's error wraps it")
+		assert.Equal(t, []string{"first", "second"}, called, "the second of three also returned an error: which of them were called. All is undone, so there is nothing to add")
+	})
+
+	t.Run("reads_an_error_that_also_has_wrapped", func(t *testing.T) {
+		err := create(t, db, sample("gift", 1), func(ctx context.Context, tx *sqlx.Tx) error {
+			_, err := tx.ExecContext(ctx, `INSERT INTO order_lines (order_id, position, dish, name, quantity, unit, total) VALUES ('gift', 9, 'dish-0', 'Gift', 1, 0, 0)`)
+			return fmt.Errorf("a gift: %w", err)
+		})
+		assert.ErrorIs(t, err, order.ErrInvalid, "also adds a line with a dish that is there, and wraps the server's error, 23505 and order_lines_dish_once, in one of its own: what Create says of it. errors.As looks into what is wrapped, err.(*pq.Error) does not")
+	})
+
 	t.Run("another_tables_fault_is_not_an_ID_that_is_taken", func(t *testing.T) {
 		require.NoError(t, create(t, db, sample("mail-1", 1), mail("key")))
 		err := create(t, db, sample("mail-2", 1), mail("key"))
 		require.Error(t, err, "also broke a rule of the table outbox")
 		assert.NotErrorIs(t, err, order.ErrExists, "also broke a unique constraint of the table outbox, by the code 23505: that says nothing of the order's ID, which is free. Look at the constraint's name, too")
 		assert.Equal(t, 0, kept(t, db, "mail-2"), "also broke a rule: rows of the order in the table orders")
+	})
+
+	t.Run("another_tables_fault_is_not_the_orders", func(t *testing.T) {
+		err := create(t, db, sample("mail-3", 1), mail(""))
+		require.Error(t, err, "also broke a rule of the table outbox: a mail's key is not empty")
+		assert.NotErrorIs(t, err, order.ErrInvalid, "also broke a rule of the table outbox, by the code 23514: the customer's order is right, and it is a defect of ours. Only rules tells which constraints are an order's")
 	})
 
 	t.Run("reads_the_code_in_any_language", func(t *testing.T) {
@@ -133,13 +219,43 @@ func TestCreate(t *testing.T) {
 		assert.NotErrorIs(t, err, order.ErrExists, "the server refuses an order by the code P0001, in a text that has the words duplicate key, orders_pkey and 23505: the ID is free. A text is for people; compare Code and Constraint of the *pq.Error")
 	})
 
+	t.Run("waits_for_a_connection_in_its_context", func(t *testing.T) {
+		one := open(t, databaseURL)
+		one.SetMaxOpenConns(1)
+		held, err := one.Connx(within(t))
+		require.NoError(t, err)
+		defer held.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Millisecond)
+		defer cancel()
+		assert.ErrorIs(t, createIn(t, ctx, one, sample("no-room", 1)), context.DeadlineExceeded, "the pool's only connection is in use, and Create's context ends after 30 ms: begin the transaction in ctx")
+	})
+
 	t.Run("frees_its_connection_after_a_fault", func(t *testing.T) {
 		one := open(t, databaseURL)
 		one.SetMaxOpenConns(1)
 		require.NoError(t, create(t, one, sample("free", 1)))
-		require.ErrorIs(t, create(t, one, sample("free", 1)), order.ErrExists)
+		require.ErrorIs(t, createIn(t, patient(t), one, sample("free", 1)), order.ErrExists)
 		require.NoError(t, create(t, one, sample("free-2", 1)),
 			"there is one connection, and the order before was refused: the next one needs that connection. A transaction that is not rolled back keeps it, and its locks, for ever")
+	})
+
+	t.Run("frees_its_connection_after_a_fault_in_a_line", func(t *testing.T) {
+		one := open(t, databaseURL)
+		one.SetMaxOpenConns(1)
+		o := sample("free-line", 2)
+		o.Lines[1].Quantity, o.Lines[1].Total.Amount = 0, 0
+		require.ErrorIs(t, createIn(t, patient(t), one, o), order.ErrInvalid, "an order whose second line has the quantity 0")
+		require.NoError(t, create(t, one, sample("free-line", 1)),
+			"there is one connection, and a line of the order before was refused: the next one needs that connection. Roll back whichever statement fails; a deferred Rollback does")
+	})
+
+	t.Run("frees_its_connection_after_a_fault_of_also", func(t *testing.T) {
+		one := open(t, databaseURL)
+		one.SetMaxOpenConns(1)
+		broken := errors.New("no mail today")
+		require.ErrorIs(t, createIn(t, patient(t), one, sample("free-also", 1), func(context.Context, *sqlx.Tx) error { return broken }), broken, "also returned an error")
+		require.NoError(t, create(t, one, sample("free-also", 1)),
+			"there is one connection, and also failed in the order before: the next one needs that connection. Roll back whatever fails; a deferred Rollback does")
 	})
 
 	t.Run("frees_its_connection_after_a_panic", func(t *testing.T) {
@@ -148,7 +264,7 @@ func TestCreate(t *testing.T) {
 		panicked := make(chan any, 1)
 		go func() {
 			defer func() { panicked <- recover() }()
-			_ = createorder.Create(within(t), one, sample("panic", 1), func(context.Context, *sqlx.Tx) error { panic("a defect in also") })
+			_ = createorder.Create(patient(t), one, sample("panic", 1), func(context.Context, *sqlx.Tx) error { panic("a defect in also") })
 		}()
 		select {
 		case got := <-panicked:
@@ -179,6 +295,13 @@ func TestCreate(t *testing.T) {
 		assert.Equal(t, 1, kept(t, db, "lost"), "orders of that ID, in the end")
 	})
 
+	t.Run("a_connection_lost_in_also_is_no_different", func(t *testing.T) {
+		cut := cutOnce("INSERT INTO OUTBOX", pgproxy.CutAfter)
+		through := open(t, pgproxy.Start(t, databaseURL, cut.judge).URL)
+		require.ErrorIs(t, create(t, through, sample("lost-mail", 1), mail("lost-mail")), order.ErrUnavailable, "the connection broke while also wrote its mail, before COMMIT was sent: nothing is kept. also's errors go through failed, too")
+		assert.Equal(t, 0, kept(t, db, "lost-mail"), "the connection broke while also wrote its mail: rows of the order in the table orders")
+	})
+
 	t.Run("a_connection_lost_at_COMMIT_says_that_nobody_knows", func(t *testing.T) {
 		cut := cutOnce("COMMIT", pgproxy.CutAfter)
 		through := open(t, pgproxy.Start(t, databaseURL, cut.judge).URL)
@@ -207,12 +330,61 @@ func TestCreate(t *testing.T) {
 	})
 
 	t.Run("what_the_server_refuses_at_COMMIT_is_known", func(t *testing.T) {
-		db.MustExec(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not now' USING ERRCODE = '40001'; END $$`)
-		db.MustExec(`CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON orders DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.id = 'at-commit') EXECUTE FUNCTION refuse()`)
+		define(t, db, `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not now' USING ERRCODE = '40001'; END $$`)
+		define(t, db, `CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON orders DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.id = 'at-commit') EXECUTE FUNCTION refuse()`)
 		err := create(t, db, sample("at-commit", 1))
 		require.NotErrorIs(t, err, order.ErrUnknown, "the server answered COMMIT by an error, which is a *pq.Error: it has told what became of it, so that is known")
 		require.ErrorIs(t, err, order.ErrUnavailable, "the server answered COMMIT by an error, with the code 40001 (serialization_failure): nothing is kept, and another try may do")
 		assert.Equal(t, 0, kept(t, db, "at-commit"), "the server refused the COMMIT: rows of the order in the table orders")
+	})
+
+	t.Run("a_COMMIT_that_was_not_sent_is_known", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(within(t))
+		defer cancel()
+		err := createIn(t, ctx, db, sample("not-sent", 1), func(context.Context, *sqlx.Tx) error {
+			cancel()
+			return nil
+		})
+		require.NotErrorIs(t, err, order.ErrUnknown, "the context was cancelled while also ran, so COMMIT was not sent: that is known, and nothing is kept. Commit's error says so, by sql.ErrTxDone or the context's error")
+		require.ErrorIs(t, err, context.Canceled, "the context was cancelled while also ran: Create's error wraps ctx's")
+		assert.Equal(t, 0, kept(t, db, "not-sent"), "the context was cancelled while also ran: rows of the order in the table orders")
+	})
+
+	t.Run("a_COMMIT_that_rolls_back_is_known", func(t *testing.T) {
+		err := create(t, db, sample("swallowed", 1), func(ctx context.Context, tx *sqlx.Tx) error {
+			_, _ = tx.ExecContext(ctx, `SELECT 1 / 0`) // its error is lost, and the transaction has failed
+			return nil
+		})
+		require.Error(t, err, "a statement failed in also, which said nothing of it: the server answers COMMIT by ROLLBACK")
+		require.NotErrorIs(t, err, order.ErrUnknown, "a statement failed in also, which said nothing of it: the server answers COMMIT by ROLLBACK, and Commit returns pq.ErrInFailedTransaction. So that is known: nothing is kept")
+		assert.Equal(t, 0, kept(t, db, "swallowed"), "the server answered COMMIT by ROLLBACK: rows of the order in the table orders")
+	})
+
+	t.Run("many_may_create_at_once", func(t *testing.T) {
+		inside, second := make(chan struct{}), make(chan error, 1)
+		enter := sync.OnceFunc(func() { close(inside) })
+		defer enter() // also where also is never called
+		go func() {
+			<-inside // the first one has inserted its order, and not committed it
+			var err error
+			if fault := panics.In(func() { err = createorder.Create(within(t), db, sample("at-once-2", 2)) }); fault != "" {
+				err = errors.New(fault)
+			}
+			second <- err
+		}()
+		var got error
+		err := create(t, db, sample("at-once-1", 1), func(ctx context.Context, _ *sqlx.Tx) error {
+			enter()
+			select {
+			case got = <-second:
+			case <-ctx.Done():
+				got = errors.New("Create does not return")
+			}
+			return nil
+		})
+		require.NoError(t, got, "Create of another order, from its beginning to its end, while also of the first one runs")
+		require.NoError(t, err, "Create of the first order: another one was created while its also ran. What belongs to one call, such as its transaction, is in that call's own variables")
+		assert.Equal(t, []int{1, 2}, []int{len(lines(t, db, "at-once-1")), len(lines(t, db, "at-once-2"))}, "two orders of 1 line and of 2, which were created at once: their lines")
 	})
 
 	t.Run("ends_with_its_context", func(t *testing.T) {
@@ -237,17 +409,56 @@ func TestCreate(t *testing.T) {
 	})
 }
 
-// create calls Create, which has to return.
-func create(t *testing.T, db *sqlx.DB, o order.Order, also ...func(context.Context, *sqlx.Tx) error) error {
+func TestRefused(t *testing.T) {
+	// refused fails unless Refused says want of err, bare and wrapped.
+	refused := func(t *testing.T, want bool, err error, why string) {
+		t.Helper()
+		require.Equal(t, want, createorder.Refused(err), "Refused(%v), a %T: %s", err, err, why)
+		require.Equal(t, want, createorder.Refused(fmt.Errorf("commit: %w", err)), "Refused of an error that wraps %v, a %T: as of that one. Ask errors.As and errors.Is, which look into it", err, err)
+	}
+	t.Run("the_server_said_no", func(t *testing.T) {
+		refused(t, true, &pq.Error{Severity: "ERROR", Code: "40001", Message: "could not serialize access"}, "the server has answered, so it is known")
+	})
+	t.Run("the_server_rolled_back", func(t *testing.T) {
+		refused(t, true, pq.ErrInFailedTransaction, "the server has answered COMMIT by ROLLBACK, so it is known")
+	})
+	t.Run("the_transaction_had_ended", func(t *testing.T) {
+		refused(t, true, sql.ErrTxDone, "COMMIT was not sent, so it is known")
+	})
+	t.Run("the_context_was_done", func(t *testing.T) {
+		for _, err := range []error{context.Canceled, context.DeadlineExceeded} {
+			refused(t, true, err, "COMMIT was not sent, so it is known")
+		}
+	})
+	t.Run("nobody_knows", func(t *testing.T) {
+		refused(t, true, sql.ErrTxDone, "COMMIT was not sent, so it is known")
+		for _, err := range []error{io.EOF, io.ErrUnexpectedEOF, driver.ErrBadConn, net.ErrClosed, os.ErrDeadlineExceeded, &net.OpError{Op: "read", Net: "tcp", Err: errors.New("connection reset by peer")}} {
+			refused(t, false, err, "the connection broke, perhaps after COMMIT was sent: nobody knows whether the order is kept")
+		}
+	})
+}
+
+// create calls Create, which has to return, in a context that ends soon.
+func create(t *testing.T, db createorder.Beginner, o order.Order, also ...func(context.Context, *sqlx.Tx) error) error {
 	t.Helper()
-	ctx := within(t)
-	done := make(chan error, 1)
-	go func() { done <- createorder.Create(ctx, db, o, also...) }()
+	return createIn(t, within(t), db, o, also...)
+}
+
+// createIn calls Create, which has to return.
+func createIn(t *testing.T, ctx context.Context, db createorder.Beginner, o order.Order, also ...func(context.Context, *sqlx.Tx) error) error {
+	t.Helper()
+	done, fault := make(chan error, 1), ""
+	go func() {
+		var err error
+		fault = panics.In(func() { err = createorder.Create(ctx, db, o, also...) })
+		done <- err
+	}()
 	select {
 	case err := <-done:
+		require.Empty(t, fault, "Create of the order %.20q panicked", o.ID)
 		return err
 	case <-time.After(3 * time.Second):
-		require.Fail(t, "Create does not return", "Create of the order %q has not returned within 3 s, and its context ended after 1 s", o.ID)
+		require.Fail(t, "Create does not return", "Create of the order %.20q has not returned within 3 s, whatever its context. Nothing here takes as long", o.ID)
 		return nil
 	}
 }
@@ -257,6 +468,22 @@ func within(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+// patient is the context of a call that does not end it before the leaf's end.
+func patient(t *testing.T) context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel) // a transaction that was left open would keep later leaves waiting
+	return ctx
+}
+
+// define has the server run a statement that needs the table for itself.
+func define(t *testing.T, db *sqlx.DB, statement string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	_, err := db.ExecContext(ctx, statement)
+	require.NoError(t, err, "the test wants to define a trigger of the table orders. If that takes too long, an earlier order's transaction was left open, and keeps its locks: begin it in ctx, and roll it back")
 }
 
 // waitFor waits until cond holds; Create, whose result would be in done, still runs then.
@@ -300,8 +527,8 @@ func said(t *testing.T, db *sqlx.DB, id, text, code, constraint string) {
 	if constraint != "" {
 		constraint = `, CONSTRAINT = '` + constraint + `'`
 	}
-	db.MustExec(`CREATE FUNCTION say_` + id + `() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION '` + text + `' USING ERRCODE = '` + code + `'` + constraint + `; END $$`)
-	db.MustExec(`CREATE TRIGGER say_` + id + ` BEFORE INSERT ON orders FOR EACH ROW WHEN (NEW.id = '` + id + `') EXECUTE FUNCTION say_` + id + `()`)
+	define(t, db, `CREATE FUNCTION say_`+id+`() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION '`+text+`' USING ERRCODE = '`+code+`'`+constraint+`; END $$`)
+	define(t, db, `CREATE TRIGGER say_`+id+` BEFORE INSERT ON orders FOR EACH ROW WHEN (NEW.id = '`+id+`') EXECUTE FUNCTION say_`+id+`()`)
 }
 
 // lines are the lines of the order that are kept, by position.

@@ -28,6 +28,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"strconv"
 	"time"
 
@@ -56,7 +57,8 @@ type Config struct {
 	Lifetime time.Duration
 	// IdleTime is how long a connection is kept that nobody uses. 0 means 5 min.
 	IdleTime time.Duration
-	// ConnectTimeout is how long opening a connection may take. 0 means 5 s.
+	// ConnectTimeout is how long opening a connection may take, unless the context of
+	// whoever needs it ends before. 0 means 5 s.
 	ConnectTimeout time.Duration
 
 	// The server's limits for each connection, in whole milliseconds, at least 1 ms:
@@ -79,9 +81,9 @@ type Config struct {
 // or a list of settings as pq.NewConfig reads it. It opens none yet: so it succeeds
 // when the database is away, and the first who needs a connection opens it.
 //
-// What databaseURL itself sets stays (application_name and the server's limits:
-// statement_timeout, lock_timeout, idle_in_transaction_session_timeout). The caller
-// closes the pool.
+// What databaseURL itself sets stays (application_name, connect_timeout, and the
+// server's limits: statement_timeout, lock_timeout,
+// idle_in_transaction_session_timeout). The caller closes the pool.
 //
 // err names all faults of c at once, and those of databaseURL without its password.
 //
@@ -100,40 +102,80 @@ func Open(databaseURL string, c Config) (*sqlx.DB, error) {
 		return nil, fmt.Errorf("dbpool: the database's URL: %w", err)
 	}
 	config.BinaryParameters = true // arguments travel with their statement, not in a second trip
-	// TODO(dbpool): Set config.ApplicationName and config.ConnectTimeout, and with limit the
-	// server's three limits. pq.NewConnectorConfig makes a connector of config,
-	// c.OpenDB a pool of that, and sqlx.NewDb a *sqlx.DB, for the driver "postgres".
+	// TODO(dbpool): Set config.ApplicationName and config.ConnectTimeout, where the URL has not,
+	// and with limit the server's three limits. c.OpenDB makes a pool of
+	// connector{config}, and sqlx.NewDb a *sqlx.DB of that, for the driver "postgres".
 	// Before you return it: its bounds, by its four methods Set….
 	return sqlx.Open("postgres", databaseURL)
 }
 
 // Acquire takes a connection out of the pool, for the caller to use and to Close.
-// If all are in use, it waits for one, as long as wait.
+// If all are in use, and there may be no more, it waits until one comes free;
+// otherwise it takes a free one, or opens one. It takes no longer than wait, whatever
+// it waits for: wait must be positive, and leave time to open one. Its errors:
 //
-// If none came free by then, the error is an ErrBusy, which says how many of how
-// many are in use, as in "2 of 2 in use", and is neither context.DeadlineExceeded
-// nor any other of the context's errors: the caller still has time, for something
-// else. If ctx is done first, the error wraps ctx's, and is no ErrBusy. One that
-// comes of opening a connection is as it is.
+//	ctx was done first     wraps ctx's error, and is no ErrBusy. Who opens one hears
+//	                       of it when wait is over, at the latest
+//	none came free         ErrBusy, which says how many of how many are in use, as in
+//	                       "2 of 2 in use"
+//	none could be opened   what the driver says, and no ErrBusy: the pool has room,
+//	                       and it is the database that does not answer
+//
+// The last two are neither context.DeadlineExceeded nor any other of the context's
+// errors: the caller still has time, for something else.
 //
 // The connection does not end with wait: that is for the waiting alone.
 func Acquire(ctx context.Context, db *sqlx.DB, wait time.Duration) (*sqlx.Conn, error) {
-	// TODO(dbpool): db.Connx, with a context that ends in wait. If it fails, look at which of the
-	// two contexts is done. db.Stats() knows the numbers.
+	// TODO(dbpool): db.Connx, with a context that ends in wait. If it fails, look at ctx first: the
+	// caller's own end. Then at the error: while it waits for a free one, the pool
+	// returns context.DeadlineExceeded, and connector does not. db.Stats() knows the
+	// numbers.
 	return nil, nil
 }
 
 // Each sends the query, with its arguments, and calls row for each row of the
 // answer, in turn, standing at that row. It stops at row's first error, and returns
-// it. When it returns, also by a panic of row, the rows are closed and their
-// connection is free, even if rows were left.
+// it. When it returns, also by a panic of row, which goes on, the rows are closed and
+// their connection is free, even if rows were left.
 //
 // It returns an error as well if the rows end early because the server reports one,
-// the connection breaks, or ctx is done: what row has seen by then is not all.
+// the connection breaks, or ctx is done: what row has seen by then is not all. An
+// answer without rows is no error.
 func Each(ctx context.Context, db sqlx.QueryerContext, query string, args []any, row func(*sqlx.Rows) error) error {
 	// TODO(dbpool): db.QueryxContext, and a deferred Close; Next until it is false; then Err.
 	return nil
 }
+
+// connector opens connections by pq, within the context of whoever needs one. pq's own
+// looks at the context while it dials, and no more when a server that has accepted
+// says nothing: then it waits as long as ConnectTimeout.
+type connector struct{ config pq.Config }
+
+// Connect implements driver.Connector. Its error is no context.DeadlineExceeded, by
+// which database/sql says that none came free: see Acquire. For the rest, it is pq's.
+func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
+	config := c.config
+	if deadline, ok := ctx.Deadline(); ok {
+		if left := max(time.Until(deadline), 1); config.ConnectTimeout <= 0 || left < config.ConnectTimeout {
+			config.ConnectTimeout = left // of the handshake, too
+		}
+	}
+	opener, err := pq.NewConnectorConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := opener.Connect(ctx)
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
+		if config.ConnectTimeout != c.config.ConnectTimeout {
+			<-ctx.Done() // its timer may be a moment later than the connection's
+		}
+		return nil, fmt.Errorf("dbpool: the database did not answer within %s: %w: %v", config.ConnectTimeout.Round(time.Millisecond), os.ErrDeadlineExceeded, err)
+	}
+	return conn, err
+}
+
+// Driver implements driver.Connector.
+func (c connector) Driver() driver.Driver { return &pq.Driver{} }
 
 // limit sets a limit of the server for each connection, unless it is set.
 func limit(config *pq.Config, name string, d time.Duration) {

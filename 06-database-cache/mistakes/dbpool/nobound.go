@@ -33,15 +33,13 @@ func Open(databaseURL string, c Config) (*sqlx.DB, error) {
 	if config.ApplicationName == "" {
 		config.ApplicationName = c.Application
 	}
-	config.ConnectTimeout = c.ConnectTimeout
+	if config.ConnectTimeout <= 0 {
+		config.ConnectTimeout = c.ConnectTimeout
+	}
 	limit(&config, "statement_timeout", c.StatementTimeout)
 	limit(&config, "lock_timeout", c.LockTimeout)
 	limit(&config, "idle_in_transaction_session_timeout", c.IdleInTransaction)
-	connector, err := pq.NewConnectorConfig(config)
-	if err != nil {
-		return nil, fmt.Errorf("dbpool: %w", err)
-	}
-	db := sqlx.NewDb(c.OpenDB(connector), "postgres")
+	db := sqlx.NewDb(c.OpenDB(connector{config}), "postgres")
 	db.SetMaxIdleConns(c.MaxIdle)
 	db.SetConnMaxLifetime(c.Lifetime)
 	db.SetConnMaxIdleTime(c.IdleTime)

@@ -54,8 +54,9 @@ FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[]) WI
 )
 
 // Create keeps o, which is new, with its lines, or nothing of it. In the same
-// transaction, after them, it calls also, one after the other: what they write
-// with the transaction is kept if and only if o is. They must not end it.
+// transaction, after them, it calls also, with ctx and the transaction, one after
+// the other, up to the first error: what they write with the transaction is kept if
+// and only if o is. They must not end it.
 //
 // Its errors wrap those of package order:
 //
@@ -65,19 +66,20 @@ FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[]) WI
 //	ErrUnavailable  there is no connection, or it broke before COMMIT was sent
 //	ErrUnknown      COMMIT was sent, and its answer did not come: o may be kept.
 //	                Create it again: ErrExists says that it is.
-//	also's own      as it is, if it is one of package order's or not a database's
+//	also's own      as it is, if it is one of package order's or not a database's;
+//	                otherwise one of the above
 //
 // After any of them but ErrUnknown, nothing is kept. After each, and also if also
-// panics, the transaction has ended and its connection is free.
+// panics (the panic goes on), the transaction has ended and its connection is free.
 //
 // Create may be called by many goroutines at once. It ends with ctx, and then its
 // error wraps ctx's. It does not change o.
 func Create(ctx context.Context, db Beginner, o order.Order, also ...func(context.Context, *sqlx.Tx) error) error {
 	//workshop:begin return nil
-	//workshop:todo Begin, and defer a Rollback: after a Commit it does nothing. Then insertOrder
-	//workshop:todo with orderRow(o), insertLines with lineRows(o), and also. What fails before
-	//workshop:todo Commit goes through failed. What Commit itself returns may be an ErrUnknown: ask
-	//workshop:todo Refused.
+	//workshop:todo First oneCurrency. Then begin, and defer a Rollback: after a Commit it does
+	//workshop:todo nothing. Then insertOrder with orderRow(o), insertLines with lineRows(o), and
+	//workshop:todo also. Each error up to there goes through failed, those of oneCurrency and also,
+	//workshop:todo too. What Commit itself returns may be an ErrUnknown: ask Refused.
 	if err := oneCurrency(o); err != nil {
 		return failed(ctx, o, "check", err)
 	}
@@ -106,13 +108,20 @@ func Create(ctx context.Context, db Beginner, o order.Order, also ...func(contex
 	//workshop:end
 }
 
-// Refused reports whether err, which Commit returned, says for sure that nothing
-// is kept: the server said no, which is a *pq.Error, or the COMMIT was not sent,
-// because the transaction had ended or its context was done. It is false for a
-// connection that broke, whatever kind of error says so.
+// Refused reports whether err, which Commit returned, is or wraps one that says for
+// sure that nothing is kept:
+//
+//	*pq.Error                  the server said no
+//	pq.ErrInFailedTransaction  the server rolled back instead: a statement had failed,
+//	                           and somebody went on
+//	sql.ErrTxDone              COMMIT was not sent: the transaction had ended
+//	context.Canceled,          it was not sent: the context was done
+//	context.DeadlineExceeded
+//
+// It is false for all else, such as a connection that broke.
 func Refused(err error) bool {
 	//workshop:begin return false
-	//workshop:todo errors.As for a *pq.Error; errors.Is for sql.ErrTxDone and the context's two.
+	//workshop:todo errors.As for a *pq.Error; errors.Is for the other four.
 	var said *pq.Error
 	return errors.As(err, &said) || errors.Is(err, pq.ErrInFailedTransaction) ||
 		errors.Is(err, sql.ErrTxDone) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)

@@ -54,7 +54,20 @@ func (g *gate) serveLayer4(ctx context.Context, s *stage.Stage, addr string, edg
 	}
 	return layer4.Run(ctx, c, func(handle func(context.Context, net.Conn)) error {
 		server := graceful.New(handle)
+		left := make(chan struct{}) // closed when all have left
 		s.Ready(ln.Addr().String())
-		return s.Until(ctx, func() error { return server.Serve(ln, maxConns, connectTime) }, server.Shutdown)
+		return s.Until(ctx, func() error {
+			defer close(left)
+			return server.Serve(ln, maxConns, connectTime)
+		}, func(ctx context.Context) error {
+			// Whoever was let in already is led to an edge: Shutdown would turn away those
+			// who have none yet, and there is nobody else to go to.
+			_ = ln.Close()
+			select {
+			case <-left:
+			case <-ctx.Done():
+			}
+			return server.Shutdown(ctx)
+		})
 	})
 }

@@ -82,6 +82,18 @@ func TestRanges(t *testing.T) {
 			`The offer text/plain does not have the parameter, so "text/plain;format=flowed" does not cover it: it has 0.2`},
 		{"the_higher_of_two_that_are_the_same", "application/xml;q=0.3, application/xml;q=0.8, application/json;q=0.5", "json xml", "xml",
 			"Among equally exact ranges, the highest weight counts: XML has 0.8. (The RFC does not say; the doc comment does)"},
+		{"the_higher_of_two_that_are_the_same_also_in_front", "application/xml;q=0.8, application/xml;q=0.3, application/json;q=0.5", "json xml", "xml",
+			"Among equally exact ranges, the highest weight counts, and not the last: XML has 0.8"},
+		{"the_higher_of_two_that_are_the_same_also_above_zero", "application/xml;q=0, application/xml;q=0.8, application/json;q=0.5", "json xml", "xml",
+			"Among equally exact ranges, the highest weight counts, and 0 is one like any other here: XML has 0.8"},
+		{"what_is_named_is_not_liked_better_for_it", "application/xml, */*", "json xml", "json",
+			`Both have weight 1: XML by its name, JSON by "*/*". How exact a range is decides which range counts for an offer. Between offers only weights count, and among equals the first of the offers wins`},
+		{"a_type_is_itself_with_parameters", "text/plain, text/csv;q=0.5", "text/csv text/plain;format=flowed", "text/plain;format=flowed",
+			`"text/plain" covers the offer, with whatever parameters, and gives it 1`},
+		{"two_parameters_are_more_exact_than_one", "text/plain;a=1;b=2;q=0.2, text/plain;a=1, text/csv;q=0.5", "text/plain;a=1;b=2 text/csv", "text/csv",
+			`Each parameter counts one: "text/plain;a=1;b=2" names more than "text/plain;a=1", so text/plain;a=1;b=2 has its 0.2`},
+		{"a_parameter_is_more_exact_than_a_zero", "text/plain;q=0, text/plain;format=flowed, text/csv;q=0.5", "text/csv text/plain;format=flowed", "text/plain;format=flowed",
+			`"text/plain;q=0" refuses all plain text that no more exact range names. One does, with 1. Read the whole field before you decide`},
 		{"a_browser_gets_xml", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8", "json xml", "xml",
 			`This is what browsers send. They name XML, with 0.9, and JSON has the 0.8 of "*/*"`},
 	})
@@ -209,24 +221,48 @@ func TestNegotiate(t *testing.T) {
 	t.Run("says_that_the_answer_depends_on_Accept", func(t *testing.T) {
 		for _, accept := range []string{"application/xml", "application/json", "*/*"} {
 			a := ask(t, http.MethodGet, accept)
-			require.True(t, varies(a.header, "Accept"), "GET with Accept: %s: Vary is %q, and must name Accept. Without it, a cache gives this answer to a client that wants the other form (RFC 9110 §12.5.5)", accept, a.header["Vary"])
+			require.True(t, varies(a.header, "Accept"), "GET with Accept: %s: Vary is %q, and must name Accept. Without it, a cache gives this answer to a client that wants the other form. (Accept-Encoding is another field.) (RFC 9110 §12.5.5)", accept, a.header["Vary"])
 		}
+	})
+
+	t.Run("says_so_to_a_client_without_Accept", func(t *testing.T) {
 		a := ask(t, http.MethodGet)
 		assert.True(t, varies(a.header, "Accept"), "GET without Accept: Vary is %q, and must name Accept. Other clients do send it, and get another answer", a.header["Vary"])
+	})
+
+	t.Run("says_so_whatever_the_method", func(t *testing.T) {
+		for _, method := range append([]string{http.MethodHead}, doing...) {
+			a := ask(t, method, "application/xml")
+			require.True(t, varies(a.header, "Accept"), "%s with Accept: application/xml: Vary is %q, and must name Accept, as in the answer to a GET: this one, too, has the form that Accept asked for (RFC 9110 §12.5.5)", method, a.header["Vary"])
+		}
 	})
 
 	t.Run("keeps_what_Vary_has_named", func(t *testing.T) {
 		a := ask(t, http.MethodGet, "application/xml")
 		require.True(t, varies(a.header, "Accept"), "GET with Accept: application/xml: Vary is %q, and must name Accept (RFC 9110 §12.5.5)", a.header["Vary"])
-		assert.True(t, varies(a.header, "Origin"), "GET, and Vary was Origin before: now it is %q. Others have put that there, here cors, and the answer still depends on it: Header.Set takes it away", a.header["Vary"])
+		for _, was := range []string{"Accept-Encoding", "Origin"} {
+			require.True(t, varies(a.header, was), "GET, and Vary had two lines before, Accept-Encoding and Origin: now it is %q, without %s. Others have put that there, an edge and cors, and the answer still depends on it: Header.Set takes it away, and Header.Get knows of the first line only", a.header["Vary"], was)
+		}
+	})
+
+	t.Run("gives_what_is_done_in_the_form_that_is_wanted", func(t *testing.T) {
+		for _, method := range doing {
+			a := ask(t, method, "application/xml")
+			require.Equal(t, said(representation.XML, true), said(a.mediaType, a.ok), "%s with Accept: application/xml: what Negotiate returned. Where a form is acceptable, every method is negotiated like a GET", method)
+		}
 	})
 
 	t.Run("refuses_with_406_where_nothing_is_acceptable", func(t *testing.T) {
 		for _, method := range []string{http.MethodGet, http.MethodHead} {
 			a := ask(t, method, "text/html")
 			require.Equal(t, http.StatusNotAcceptable, a.status, "%s with Accept: text/html: the status. There is no form that this client can read (RFC 9110 §15.5.7). refuse says it", method)
-			require.False(t, a.ok, "%s with Accept: text/html: ok. The 406 is the answer, and the caller must not write another one", method)
 		}
+	})
+
+	t.Run("leaves_nothing_to_write_behind_a_406", func(t *testing.T) {
+		a := ask(t, http.MethodGet, "text/html")
+		require.Equal(t, http.StatusNotAcceptable, a.status, "GET with Accept: text/html: the status (RFC 9110 §15.5.7)")
+		assert.Equal(t, nothing, said(a.mediaType, a.ok), "GET with Accept: text/html: what Negotiate returned. The 406 is the answer, and the caller must not write another one: mediaType is empty, and ok false")
 	})
 
 	t.Run("says_so_by_a_problem", func(t *testing.T) {
@@ -238,16 +274,26 @@ func TestNegotiate(t *testing.T) {
 	})
 
 	t.Run("says_of_a_406_too_that_it_depends_on_Accept", func(t *testing.T) {
-		a := ask(t, http.MethodGet, "text/html")
-		require.Equal(t, http.StatusNotAcceptable, a.status, "GET with Accept: text/html: the status (RFC 9110 §15.5.7)")
-		assert.True(t, varies(a.header, "Accept"), "GET with Accept: text/html: Vary of the 406 is %q, and must name Accept. Another client gets an order under the same URL, so a cache must not give this refusal to it (RFC 9110 §12.5.5)", a.header["Vary"])
+		for _, method := range []string{http.MethodGet, http.MethodHead} {
+			a := ask(t, method, "text/html")
+			require.Equal(t, http.StatusNotAcceptable, a.status, "%s with Accept: text/html: the status (RFC 9110 §15.5.7)", method)
+			require.True(t, varies(a.header, "Accept"), "%s with Accept: text/html: Vary of the 406 is %q, and must name Accept. Another client gets an order under the same URL, so a cache must not give this refusal to it (RFC 9110 §12.5.5)", method, a.header["Vary"])
+		}
 	})
 
 	t.Run("answers_what_is_done_in_any_form_rather_than_none", func(t *testing.T) {
-		require.Equal(t, representation.XML, ask(t, http.MethodPost, "application/xml").mediaType, "POST with Accept: application/xml: what Negotiate returned. A POST is negotiated like a GET where a form is acceptable")
-		a := ask(t, http.MethodPost, "text/html")
-		require.NotEqual(t, http.StatusNotAcceptable, a.status, "POST with Accept: text/html: the status. The order is placed by now. Who gets a 406 believes that it was not, and orders once more")
-		assert.Equal(t, said(representation.JSON, true), said(a.mediaType, a.ok), "POST with Accept: text/html: what Negotiate returned. The order is placed by now, so the answer has the first form, whatever the client accepts (RFC 9110 §12.4.1 leaves that to the server)")
+		for _, method := range doing {
+			a := ask(t, method, "text/html")
+			require.NotEqual(t, http.StatusNotAcceptable, a.status, "%s with Accept: text/html: the status. What was to be done is done by now: an order is placed, changed or called off. Who gets a 406 believes that it was not, and sends it once more", method)
+			require.Equal(t, said(representation.JSON, true), said(a.mediaType, a.ok), "%s with Accept: text/html: what Negotiate returned. What was to be done is done by now, so the answer has the first form, whatever the client accepts (RFC 9110 §12.4.1 leaves that to the server)", method)
+		}
+	})
+
+	t.Run("says_of_the_first_form_too_that_it_depends_on_Accept", func(t *testing.T) {
+		for _, method := range doing {
+			a := ask(t, method, "text/html")
+			require.True(t, varies(a.header, "Accept"), "%s with Accept: text/html: Vary is %q, and must name Accept. The answer has the first form since Accept was read, and allowed none (RFC 9110 §12.5.5)", method, a.header["Vary"])
+		}
 	})
 }
 
@@ -385,11 +431,15 @@ type answer struct {
 	body      string
 }
 
-// ask calls Negotiate for a request with these lines of Accept. Vary is Origin before.
+// doing are methods that have done by now what they were to do. GET and HEAD only ask.
+var doing = []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+
+// ask calls Negotiate for a request with these lines of Accept. Vary has two lines
+// before, Accept-Encoding and Origin.
 func ask(t *testing.T, method string, accept ...string) (a answer) {
 	t.Helper()
 	rec, r := httptest.NewRecorder(), request(method, accept)
-	rec.Header().Set("Vary", "Origin")
+	rec.Header()["Vary"] = []string{"Accept-Encoding", "Origin"}
 	fault := panics.In(func() { a.mediaType, a.ok = representation.Negotiate(rec, r) })
 	require.Empty(t, fault, "%s with Accept %q: Negotiate has panicked", method, accept)
 	a.status, a.header, a.body = rec.Code, rec.Header(), rec.Body.String()

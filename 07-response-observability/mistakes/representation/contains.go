@@ -16,8 +16,5 @@ func Choose(accept, offers []string) (mediaType string, ok bool) {
 			return offer, true
 		}
 	}
-	if len(offers) == 0 {
-		return "", false
-	}
 	return offers[0], true
 }

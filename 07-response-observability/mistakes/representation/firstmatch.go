@@ -9,7 +9,7 @@ package representation
 
 func Choose(accept, offers []string) (mediaType string, ok bool) {
 	listed := ranges(accept)
-	if len(listed) == 0 && len(offers) > 0 {
+	if len(listed) == 0 {
 		return offers[0], true
 	}
 	for _, m := range listed {

@@ -91,7 +91,7 @@ func New(c Config) (*Metrics, error) {
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "http_requests_total", Help: "Requests that are over, by the class of their answer's status."}, []string{"method", "route", "status"}),
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "http_request_errors_total", Help: "Requests that were answered with 500 or above, or broken off."}, []string{"method", "route"}),
+			Name: "http_request_errors_total", Help: "Requests that were answered with 500 or above, or broken off by us."}, []string{"method", "route"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "http_request_duration_seconds", Help: "How long requests took, to the last octet of the answer.", Buckets: c.Buckets}, []string{"method", "route"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
@@ -116,9 +116,13 @@ func New(c Config) (*Metrics, error) {
 //   - A panic is a 500, and goes on as it came, http.ErrAbortHandler as well: whoever
 //     stands in front is to cut the connection.
 //   - If the client has left, which is to say that the request's context is at its
-//     end by context.Canceled, then what would be a 500 or above, a panic's included,
-//     is StatusClientLeft, and so is an answer that was never begun: nobody was there
-//     to be failed. An answer that was begun below 500 keeps its status.
+//     end by context.Canceled, then what would be a 500 or above is StatusClientLeft,
+//     and so is an answer that was never begun: nobody was there to be failed. That
+//     goes for a panic's 500, whatever it panicked with. It goes on all the same, to
+//     whoever writes it to the log, where a bug is found. An answer that was begun
+//     below 500 keeps its status.
+//
+// The handler serves many requests, also at once: what belongs to one is made for each.
 //
 // next gets a request whose context has a place for the route (SetRoute), and a
 // ResponseWriter through which streams, Flush and Hijack pass.
@@ -156,8 +160,9 @@ func (m *Metrics) Wrap(next http.Handler) http.Handler {
 //     client's mistake, 4xx, is no error. If it is none, the counter is there as well,
 //     and stays as it is: a counter that comes into the world with 1 shows no step from
 //     0 to 1, and the first error would be seen by nobody
-//   - m.duration, with the same two, has observed the time, in seconds. If there is a
-//     span in r's context, and it is sampled, then with an exemplar {trace_id: …}
+//   - m.duration, with the same two, has observed the time, whatever the status, in
+//     seconds, with their fractions, and not rounded. If there is a span in r's
+//     context, and it is sampled, then with an exemplar {trace_id: …}
 //     (prometheus.ExemplarObserver), in hexadecimal digits. The trace of one that is
 //     not sampled is nowhere to be found
 func (m *Metrics) count(r *http.Request, status int, took time.Duration) {

@@ -264,6 +264,11 @@ func TestErrors(t *testing.T) {
 		m.ask(t, "/menu", http.StatusOK)
 		m.counted(t, "all went well so far: the counter is there already, and 0. One that begins with 1 shows no step, so nobody would see the first error (WithLabelValues makes a counter)", 0, failed, "method=GET", "route=/menu")
 	})
+	t.Run("are_counted_from_zero_beside_a_clients_mistake", func(t *testing.T) {
+		m := newTally(t)
+		m.ask(t, "/menu", http.StatusNotFound)
+		m.counted(t, "the handler answered with 404, which is no error: the counter is there already, and 0, whatever the status was. One that begins with 1 shows no step", 0, failed, "method=GET", "route=/menu")
+	})
 	t.Run("are_panics", func(t *testing.T) {
 		m := newTally(t)
 		m.serve(t, get("/menu"), func(http.ResponseWriter, *http.Request) { panic("burnt") })
@@ -279,13 +284,14 @@ func TestErrors(t *testing.T) {
 }
 
 func TestClientThatLeft(t *testing.T) {
-	// leave has h answer a request whose context ends in the midst of it, as end says.
-	leave := func(t *testing.T, m tally, end func(context.Context) (context.Context, context.CancelFunc), h http.HandlerFunc) {
+	// leave has h answer a request whose context ends in the midst of it, as end says,
+	// and returns what panicked, or nil.
+	leave := func(t *testing.T, m tally, end func(context.Context) (context.Context, context.CancelFunc), h http.HandlerFunc) (panicked any) {
 		t.Helper()
 		r := get("/menu")
 		ctx, stop := end(r.Context())
 		defer stop()
-		m.serve(t, r.WithContext(ctx), func(w http.ResponseWriter, r *http.Request) {
+		return m.serve(t, r.WithContext(ctx), func(w http.ResponseWriter, r *http.Request) {
 			if r.Context().Err() == nil {
 				stop()
 			}
@@ -304,6 +310,12 @@ func TestClientThatLeft(t *testing.T) {
 			_, _ = io.WriteString(w, "half a")
 			panic(http.ErrAbortHandler)
 		}},
+		{"is_a_499_if_the_handler_panicked", "4xx", "the client left, and the handler panicked before it answered, with something that is not http.ErrAbortHandler: a 499 all the same, since nobody was there to be failed. The panic goes on, to the log, where a bug is found", func(http.ResponseWriter, *http.Request) {
+			panic("burnt")
+		}},
+		{"keeps_the_status_of_a_304", "3xx", "the client had an answer of 304, which has no body, and left: an answer that was begun below 500 keeps its status", func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusNotModified)
+		}},
 		{"keeps_the_status_of_what_was_begun", "2xx", "the client had an answer of 200 that streams for as long as it likes, and left", func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, "event: dish\n\n")
 		}},
@@ -320,6 +332,26 @@ func TestClientThatLeft(t *testing.T) {
 		m.counted(t, "the client left, and the handler answered with 502: it is counted as a request", 1, requests, "method=GET", "route=none", "status=4xx")
 		m.noError(t, "the client left, and the handler answered with 502: it is not counted as an error", "method=GET", "route=none")
 	})
+	t.Run("has_its_counter_of_errors", func(t *testing.T) {
+		m := newTally(t)
+		leave(t, m, context.WithCancel, func(http.ResponseWriter, *http.Request) {})
+		m.counted(t, "the client left, which is no error: the counter is there all the same, and 0. One that begins with 1 shows no step", 0, failed, "method=GET", "route=none")
+	})
+	t.Run("is_timed", func(t *testing.T) {
+		m := newTally(t)
+		leave(t, m, context.WithCancel, func(http.ResponseWriter, *http.Request) {})
+		const why = "the client left: the time until then is observed all the same. Those who leave are those who waited longest, and without them the slow hour looks like a quick one"
+		h := m.of(t, why, duration, "method=GET", "route=none").GetHistogram()
+		require.EqualValues(t, 1, h.GetSampleCount(), "%s: the observations of %s", why, duration)
+	})
+	for _, value := range []any{"burnt", http.ErrAbortHandler} {
+		t.Run(fmt.Sprintf("lets_a_panic_go_on_with_%T", value), func(t *testing.T) {
+			m := newTally(t)
+			panicked := leave(t, m, context.WithCancel, func(http.ResponseWriter, *http.Request) { panic(value) })
+			require.Equal(t, value, panicked, "the client left, and the handler panicked with %q: the same panic goes on, to recovery or to net/http. If it is stopped here, no log ever tells of it", value)
+			m.counted(t, fmt.Sprintf("the client left, and the handler panicked with %q", value), 1, requests, "method=GET", "route=none", "status=4xx")
+		})
+	}
 	t.Run("is_not_one_who_waited_too_long", func(t *testing.T) {
 		m := newTally(t)
 		over := func(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -351,6 +383,10 @@ func TestDuration(t *testing.T) {
 		h := took(t, 250*time.Millisecond, false)
 		require.InDelta(t, 0.25, h.GetSampleSum(), 1e-9, "the handler took 250 ms, and %s was told %v. Its unit is in its name: seconds, of which 250 ms are 0.25 (time.Duration's Seconds)", duration, h.GetSampleSum())
 	})
+	t.Run("is_not_rounded", func(t *testing.T) {
+		h := took(t, 250*time.Millisecond+400*time.Microsecond, false)
+		require.InDelta(t, 0.2504, h.GetSampleSum(), 1e-9, "the handler took 250.4 ms, and %s was told %v, where 0.2504 was wanted: seconds with their fractions, as time.Duration's Seconds has them. A cache answers in 40 µs, of which whole milliseconds leave 0", duration, h.GetSampleSum())
+	})
 	t.Run("falls_into_its_bucket", func(t *testing.T) {
 		h := took(t, 300*time.Millisecond, false)
 		for _, b := range h.GetBucket() {
@@ -374,35 +410,106 @@ func TestDuration(t *testing.T) {
 	})
 }
 
+// Wrap is called once, when the program starts, and its handler for each request.
+func TestOneHandler(t *testing.T) {
+	// ask has h answer a GET of path, whatever it panics with.
+	ask := func(h http.Handler, path string) {
+		defer func() { _ = recover() }()
+		h.ServeHTTP(httptest.NewRecorder(), get(path))
+	}
+	// apart has one handler answer GET /menu, within a second, and an hour later GET
+	// /orders, on which it panics after a second.
+	apart := func(t *testing.T) tally {
+		t.Helper()
+		m := newTally(t)
+		synctest.Test(t, func(*testing.T) {
+			h := m.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				redmetrics.SetRoute(r.Context(), r.URL.Path)
+				if time.Sleep(time.Second); r.URL.Path == "/orders" {
+					panic("burnt")
+				}
+			}))
+			ask(h, "/menu")
+			time.Sleep(time.Hour)
+			ask(h, "/orders")
+		})
+		return m
+	}
+	// atOnce has one handler answer GET /orders. After a second it answers GET /menu as
+	// well, within a second, and after one more it panics on GET /orders.
+	atOnce := func(t *testing.T) tally {
+		t.Helper()
+		m := newTally(t)
+		synctest.Test(t, func(*testing.T) {
+			var h http.Handler
+			h = m.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				redmetrics.SetRoute(r.Context(), r.URL.Path)
+				if time.Sleep(time.Second); r.URL.Path == "/orders" {
+					ask(h, "/menu")
+					time.Sleep(time.Second)
+					panic("burnt")
+				}
+			}))
+			ask(h, "/orders")
+		})
+		return m
+	}
+	const each = "What belongs to one request is made in the handler, for each: what is made beside it, in Wrap, is made once"
+	t.Run("times_each_request_by_itself", func(t *testing.T) {
+		h := apart(t).of(t, "GET /orders", duration, "method=GET", "route=/orders").GetHistogram()
+		require.InDelta(t, 1, h.GetSampleSum(), 1e-9, "Wrap was called once. Its handler answered GET /menu, and an hour later, within a second, GET /orders: %s of that one was told %v s, where 1 was wanted. %s", duration, h.GetSampleSum(), each)
+	})
+	t.Run("tells_a_panic_after_a_success", func(t *testing.T) {
+		apart(t).counted(t, "Wrap was called once. Its handler answered GET /menu, and an hour later it panicked on GET /orders, which is a 500. "+each, 1, requests, "method=GET", "route=/orders", "status=5xx")
+	})
+	t.Run("times_those_that_run_at_once", func(t *testing.T) {
+		h := atOnce(t).of(t, "GET /orders", duration, "method=GET", "route=/orders").GetHistogram()
+		require.InDelta(t, 3, h.GetSampleSum(), 1e-9, "Wrap was called once. Its handler took 3 s for GET /orders, and in the midst of them it answered GET /menu: %s of GET /orders was told %v s, where 3 was wanted. %s", duration, h.GetSampleSum(), each)
+	})
+	t.Run("tells_a_panic_beside_a_success", func(t *testing.T) {
+		atOnce(t).counted(t, "Wrap was called once. Its handler panicked on GET /orders, which is a 500. In the midst of that it had answered GET /menu. "+each, 1, requests, "method=GET", "route=/orders", "status=5xx")
+	})
+}
+
 func TestExemplar(t *testing.T) {
 	const traceID = "4bf92f3577b34da6a3ce929d0e0e4736"
 	id, err := trace.TraceIDFromHex(traceID)
 	require.NoError(t, err)
-	// seen are the exemplars after a request in a span of these flags.
-	seen := func(t *testing.T, flags trace.TraceFlags) (all []*dto.Exemplar) {
+	// seen is the histogram after a request of 250 ms in a span of these flags, and its
+	// exemplars.
+	seen := func(t *testing.T, flags trace.TraceFlags) (h *dto.Histogram, all []*dto.Exemplar) {
 		t.Helper()
 		m := newTally(t)
 		r := get("/menu")
 		span := trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, SpanID: trace.SpanID{1}, TraceFlags: flags})
-		m.serve(t, r.WithContext(trace.ContextWithSpanContext(r.Context(), span)), func(http.ResponseWriter, *http.Request) {})
-		h := m.of(t, "one request", duration, "method=GET", "route=none").GetHistogram()
+		synctest.Test(t, func(*testing.T) {
+			defer func() { _ = recover() }()
+			m.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(250 * time.Millisecond) })).
+				ServeHTTP(httptest.NewRecorder(), r.WithContext(trace.ContextWithSpanContext(r.Context(), span)))
+		})
+		h = m.of(t, "one request, in a span", duration, "method=GET", "route=none").GetHistogram()
 		require.EqualValues(t, 1, h.GetSampleCount(), "one request is one observation of %s, with an exemplar or without", duration)
 		for _, b := range h.GetBucket() {
 			if b.Exemplar != nil {
 				all = append(all, b.Exemplar)
 			}
 		}
-		return all
+		return h, all
 	}
 	t.Run("names_the_trace", func(t *testing.T) {
-		all := seen(t, trace.FlagsSampled)
+		_, all := seen(t, trace.FlagsSampled)
 		require.Len(t, all, 1, "a request in a span that is sampled: one bucket of %s has an exemplar, by which one gets from a slow bucket to a slow request (ObserveWithExemplar)", duration)
 		require.Len(t, all[0].GetLabel(), 1, "the exemplar's labels")
 		label := all[0].GetLabel()[0]
 		require.Equal(t, "trace_id="+traceID, label.GetName()+"="+label.GetValue(), "the exemplar's label")
 	})
+	t.Run("goes_with_the_same_seconds", func(t *testing.T) {
+		h, _ := seen(t, trace.FlagsSampled)
+		require.InDelta(t, 0.25, h.GetSampleSum(), 1e-9, "a request of 250 ms in a span that is sampled: %s was told %v, where 0.25 was wanted. With an exemplar or without, it is the same time in the same unit", duration, h.GetSampleSum())
+	})
 	t.Run("names_no_trace_that_was_not_recorded", func(t *testing.T) {
-		require.Empty(t, seen(t, 0), "a request in a span that is not sampled (IsSampled): its trace is recorded nowhere, and an exemplar would lead there")
+		_, all := seen(t, 0)
+		require.Empty(t, all, "a request in a span that is not sampled (IsSampled): its trace is recorded nowhere, and an exemplar would lead there")
 	})
 }
 
@@ -415,6 +522,15 @@ func TestInFlight(t *testing.T) {
 			m.serve(t, get("/orders"), func(http.ResponseWriter, *http.Request) { two = m.flying(t) })
 		})
 		require.Equal(t, []float64{1, 2}, []float64{one, two}, "%s as seen by a handler, and then by one that runs at the same time", inFlight)
+	})
+	t.Run("is_one_less_when_one_is_over", func(t *testing.T) {
+		m := newTally(t)
+		var after float64
+		m.serve(t, get("/menu"), func(http.ResponseWriter, *http.Request) {
+			m.serve(t, get("/orders"), func(http.ResponseWriter, *http.Request) {})
+			after = m.flying(t)
+		})
+		require.EqualValues(t, 1, after, "%s as seen by a handler, when another one that ran at the same time is over: this one still runs, so it is counted down by one, and not set to 0", inFlight)
 	})
 	t.Run("is_nothing_when_they_are_over", func(t *testing.T) {
 		m := newTally(t)
@@ -506,13 +622,18 @@ func TestWriter(t *testing.T) {
 	})
 	t.Run("can_be_taken_over", func(t *testing.T) {
 		m := newTally(t)
-		server := httptest.NewServer(m.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		h := m.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			conn, _, err := w.(http.Hijacker).Hijack()
 			if assert.NoError(t, err) {
 				_, _ = io.WriteString(conn, "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
 				_ = conn.Close()
 			}
-		})))
+		}))
+		over := make(chan struct{})
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer close(over)
+			h.ServeHTTP(w, r)
+		}))
 		defer server.Close()
 		conn, err := net.Dial("tcp", server.Listener.Addr().String())
 		require.NoError(t, err)
@@ -523,7 +644,12 @@ func TestWriter(t *testing.T) {
 		text, err := io.ReadAll(conn)
 		require.NoError(t, err)
 		require.Contains(t, string(text), "204", "the handler took the connection over (Hijack), as for a WebSocket")
-		require.Eventually(t, func() bool { found, _ := m.series(t, requests); return len(found) == 1 }, 2*time.Second, time.Millisecond, "a connection that was taken over is a request, too")
+		select {
+		case <-over:
+		case <-time.After(2 * time.Second):
+			require.Fail(t, "stuck", "the handler took the connection over (Hijack), answered on it, closed it, and returned: what Wrap returned has not, after two seconds")
+		}
+		m.counted(t, "the handler took the connection over (Hijack), answered on it, and returned: that is a request, too", 1, requests, "method=GET", "route=none", "status=2xx")
 	})
 }
 

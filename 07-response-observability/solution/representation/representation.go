@@ -44,7 +44,8 @@ func Forms() []string { return []string{JSON, XML} }
 // Choose returns the one of offers that the client likes best. accept are the lines
 // of its field Accept, as in http.Header; there are none if it sent no such field.
 // offers are media types, "application/json" or "text/plain;format=flowed", the
-// server's favourite first. Neither is changed.
+// server's favourite first. There is at least one, and each can be read by parse.
+// Neither accept nor offers is changed.
 //
 // Each offer has a weight, from 0 to 1, which the ranges in accept give to it (RFC
 // 9110 §12.5.1):
@@ -53,12 +54,15 @@ func Forms() []string { return []string{JSON, XML} }
 //     "text/*" all text, "text/plain" that, with whatever parameters, and
 //     "text/plain;format=flowed" only what has this parameter, too.
 //   - Of the ranges that cover an offer, the most exact one gives its weight, wherever
-//     it stands. It is the more exact the more it names: of the type, the subtype and
-//     each parameter. Among equally exact ones, the highest weight counts.
+//     it stands. It is the more exact the more of these it names, each counting one:
+//     the type, the subtype, each parameter. Among equally exact ones, the highest
+//     weight counts, also above a 0.
 //   - An offer that no range covers has weight 0.
 //
-// The highest weight wins; among equals, the one that comes first in offers. Weight 0
-// means: not acceptable. ok is false if there is nothing else; mediaType is empty then.
+// The highest weight wins; among equals, the one that comes first in offers, however
+// exactly each was named: "application/xml, */*" gets JSON where JSON is offered first.
+// Weight 0 means: not acceptable. ok is false if there is nothing else; mediaType is
+// empty then.
 //
 // A client that lists nothing takes everything, so it gets the first offer: one that
 // sends no such field, an empty one, or one in which no element can be read. The RFC
@@ -70,7 +74,7 @@ func Choose(accept, offers []string) (mediaType string, ok bool) {
 	//workshop:todo give it, and keep the best: parse reads an offer, too, and m.covers(o) reports
 	//workshop:todo whether a range covers it.
 	listed := ranges(accept)
-	if len(listed) == 0 && len(offers) > 0 {
+	if len(listed) == 0 {
 		return offers[0], true
 	}
 	best := 0
@@ -113,9 +117,10 @@ func weight(listed []mediaRange, offer string) (q int) {
 // has named before: the answer depends on it, and so does a refusal.
 //
 // If no form is acceptable, it depends on what r is. To GET and HEAD, Negotiate
-// answers 406 (refuse), and ok is false: then there is nothing left to do. Every other
-// method has done by now what it was to do, and a 406 would say that it had failed. So
-// the answer has the first form; the RFC leaves that to the server (§12.4.1).
+// answers 406 (refuse); mediaType is empty, and ok false: then there is nothing left to
+// do. Every other method has done by now what it was to do, and a 406 would say that it
+// had failed. So the answer has the first form; the RFC leaves that to the server
+// (§12.4.1).
 func Negotiate(w http.ResponseWriter, r *http.Request) (mediaType string, ok bool) {
 	//workshop:begin return "", false
 	//workshop:todo Vary first, and then Choose among Forms(). If there is nothing: was something

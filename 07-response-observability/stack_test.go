@@ -42,9 +42,11 @@ const patience = 20 * time.Second
 // and started again, at addresses that were free a moment ago. What Stripe and
 // SendGrid have is in this process, where it can be looked at.
 type stack struct {
-	t        *testing.T
+	t        testing.TB
 	program  string
-	dir      string // WORKSHOP_DIR
+	addrs    map[string]string // by name, as EDGE1 and EDGE1_ADMIN
+	held     []net.Listener    // at addrs, until describe: none is there twice
+	dir      string            // WORKSHOP_DIR
 	env      []string
 	d        stage.Description
 	doors    map[string]*os.File // sockets that are kept while their role is started again
@@ -57,44 +59,19 @@ type stack struct {
 	running map[string]*process
 }
 
-// newStack builds the program and says where everything will be; nothing runs yet.
-func newStack(t *testing.T) *stack {
+// newStack builds the program and says where everything will be; nothing runs yet. env
+// is more of the environment, as "GOGC=100". Its customers may come as often as they like.
+func newStack(t testing.TB, env ...string) *stack {
 	if _, err := backing.FindPostgres(t.Context(), backing.PostgresConfig{NoDownload: true}); err != nil {
 		if os.Getenv("CI") == "true" {
 			require.NoError(t, err)
 		}
 		t.Skipf("there is no PostgreSQL: %s", backing.InstallPostgres())
 	}
-	s := &stack{t: t, dir: t.TempDir(), doors: map[string]*os.File{}, running: map[string]*process{}}
-	s.program = filepath.Join(t.TempDir(), "service.exe")
-	build := exec.Command("go", "build", "-o", s.program, ".")
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-
-	t.Setenv("WORKSHOP_DIR", s.dir)
-	s.env = append(os.Environ(), "CI=")
+	s := build(t, ".")
 	secret, err := kitchen.Secret(s.dir)
 	require.NoError(t, err)
-	for _, name := range []string{"DATABASE_URL", "MEMCACHED_SERVERS", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "SENDGRID_API_KEY", "MAIL_TO"} {
-		s.env = append(s.env, name+"=")
-	}
-	names := []string{"DNS", "BALANCER", "EDGE1", "EDGE2", "A", "B", "C", "WORKER", "POSTGRES", "MEMCACHED"}
-	addrs := map[string]string{}
-	var held []net.Listener // until all have one: none twice
-	hold := func(name string) {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		held, addrs[name] = append(held, ln), ln.Addr().String()
-		s.env = append(s.env, name+"_ADDR="+addrs[name])
-	}
-	for _, name := range names {
-		hold(name)
-		if !slices.Contains([]string{"POSTGRES", "MEMCACHED"}, name) {
-			hold(name + "_ADMIN")
-		}
-	}
-
-	s.payments, err = till.New(till.Config{WebhookURL: "http://" + addrs["A"] + kitchen.WebhookPath, WebhookSecret: secret})
+	s.payments, err = till.New(till.Config{WebhookURL: "http://" + s.addrs["A"] + kitchen.WebhookPath, WebhookSecret: secret})
 	require.NoError(t, err)
 	t.Cleanup(s.payments.Close)
 	s.mail, err = mailbox.New(mailbox.Config{Keep: 1_000_000})
@@ -104,20 +81,50 @@ func newStack(t *testing.T) *stack {
 		t.Cleanup(server.Close)
 		s.env = append(s.env, name+"_ADDR="+server.Listener.Addr().String())
 	}
-	for _, ln := range held {
-		require.NoError(t, ln.Close())
-	}
-
-	describe := exec.Command(s.program, "-describe")
-	describe.Env = s.env
-	out, err = describe.Output()
-	require.NoError(t, err)
-	require.NoError(t, json.Unmarshal(out, &s.d))
-	s.names, err = resolver.New(resolver.Config{Servers: []netip.AddrPort{netip.MustParseAddrPort(addrs["DNS"])}})
-	require.NoError(t, err)
-	t.Cleanup(s.names.Close)
+	s.describe(append([]string{"RATE_LIMIT=0"}, env...))
 	t.Cleanup(func() { _ = os.RemoveAll(backing.DataDir(s.dir)) })
 	return s
+}
+
+// build builds a chapter's program, and finds addresses for its roles.
+func build(t testing.TB, chapter string) *stack {
+	s := &stack{t: t, dir: t.TempDir(), addrs: map[string]string{}, doors: map[string]*os.File{}, running: map[string]*process{}}
+	s.program = filepath.Join(t.TempDir(), "service.exe")
+	out, err := exec.Command("go", "build", "-o", s.program, chapter).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	s.env = append(os.Environ(), "CI=", "WORKSHOP_DIR="+s.dir)
+	for _, name := range []string{"DATABASE_URL", "MEMCACHED_SERVERS", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "SENDGRID_API_KEY", "MAIL_TO"} {
+		s.env = append(s.env, name+"=")
+	}
+	hold := func(name string) {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		s.held, s.addrs[name] = append(s.held, ln), ln.Addr().String()
+		s.env = append(s.env, name+"_ADDR="+s.addrs[name])
+	}
+	for _, name := range []string{"DNS", "BALANCER", "EDGE1", "EDGE2", "A", "B", "C", "WORKER", "POSTGRES", "MEMCACHED"} {
+		hold(name)
+		if !slices.Contains([]string{"POSTGRES", "MEMCACHED"}, name) {
+			hold(name + "_ADMIN")
+		}
+	}
+	return s
+}
+
+// describe asks the program what it is, with env beyond its environment.
+func (s *stack) describe(env []string) {
+	for _, ln := range s.held {
+		require.NoError(s.t, ln.Close())
+	}
+	s.env = append(s.env, env...)
+	describe := exec.Command(s.program, "-describe")
+	describe.Env = s.env
+	out, err := describe.Output()
+	require.NoError(s.t, err)
+	require.NoError(s.t, json.Unmarshal(out, &s.d))
+	s.names, err = resolver.New(resolver.Config{Servers: []netip.AddrPort{netip.MustParseAddrPort(s.addrs["DNS"])}})
+	require.NoError(s.t, err)
+	s.t.Cleanup(s.names.Close)
 }
 
 // roles are those that are processes here.
@@ -216,6 +223,9 @@ func (s *stack) start(name string) {
 			line, err := in.ReadBytes('\n')
 			if err != nil {
 				return
+			}
+			if bytes.Contains(line, []byte(`"event":"request"`)) {
+				continue // there are thousands a second, and nobody reads them here
 			}
 			var e stage.Event
 			if json.Unmarshal(line, &e) != nil || e.Event == stage.Failed {

@@ -168,6 +168,28 @@ func TestVary(t *testing.T) {
 		assert.Equal(t, "answer 2", get(t, h, menu, "Accept-Language: fr").Body.String())
 		assert.EqualValues(t, 2, o.asked.Load())
 	})
+	t.Run("by_fields_that_hardly_anybody_sends", func(t *testing.T) {
+		h, o := newCache(t, cache.Config{}, func(w http.ResponseWriter, r *http.Request, n int64) {
+			set(w, "Cache-Control: max-age=60", "Vary: origin, Accept-Encoding", "Vary: ,X-Beta")
+			fmt.Fprintf(w, "%v%v%v", r.Header["Origin"], r.Header["X-Beta"], r.Header["Accept-Encoding"])
+		})
+		requests := map[string][]string{
+			"[][][identity]":               nil,
+			"[][][gzip]":                   {"Accept-Encoding: gzip"},
+			"[https://a.test][][gzip]":     {"Accept-Encoding: gzip", "Origin: https://a.test"},
+			"[https://b.test][][gzip]":     {"Accept-Encoding: gzip", "Origin: https://b.test"},
+			"[][1][identity]":              {"X-Beta: 1"},
+			"[https://a.test][1][zstd]":    {"Accept-Encoding: zstd", "Origin: https://a.test", "X-Beta: 1"},
+			"[][][br]":                     {"Accept-Encoding: br"},
+			"[https://a.test][][identity]": {"Origin: https://a.test"},
+		}
+		for range 3 {
+			for want, fields := range requests {
+				assert.Equal(t, want, get(t, h, menu, fields...).Body.String())
+			}
+		}
+		assert.EqualValues(t, len(requests), o.asked.Load(), "each is stored once")
+	})
 	t.Run("four_codings_and_no_more", func(t *testing.T) {
 		h, o := newCache(t, cache.Config{}, func(w http.ResponseWriter, r *http.Request, n int64) {
 			set(w, "Cache-Control: max-age=60", "Vary: Accept-Encoding")

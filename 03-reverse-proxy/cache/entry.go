@@ -20,9 +20,12 @@ type entry struct {
 	links
 
 	resp     *httpcache.Response
-	key      string // storable.Key of the request that brought it
-	coding   string // what that request's Accept-Encoding was made to
-	byCoding bool   // Accept-Encoding is all that Vary names: then coding does as a key
+	key      string   // storable.Key of the request that brought it
+	coding   string   // what that request's Accept-Encoding was made to
+	coded    bool     // Accept-Encoding is among what Vary names
+	lacked   []string // the other fields that it names, if plain: then coding and these do as a key
+	plain    bool     // that request had none of them
+	byCoding bool     // Accept-Encoding is all that Vary names
 
 	age0     time.Duration // how old it was when it came
 	lifetime time.Duration
@@ -64,9 +67,7 @@ func newEntry(r *http.Request, resp *httpcache.Response, d httpcache.Directives)
 		lifetime: freshness.Lifetime(resp),
 		never:    d.Unqualified("no-cache") || d.Has("must-revalidate") || d.Has("proxy-revalidate") || d.Has("s-maxage"),
 	}
-	if vary := resp.Header["Vary"]; len(vary) == 1 {
-		e.byCoding = strings.EqualFold(strings.TrimSpace(vary[0]), "Accept-Encoding")
-	}
+	e.readVary(r)
 	if !e.never {
 		e.revive, _ = d.Seconds("stale-while-revalidate")
 		e.rescue, _ = d.Seconds("stale-if-error")
@@ -78,6 +79,25 @@ func newEntry(r *http.Request, resp *httpcache.Response, d httpcache.Directives)
 		}
 	}
 	return e
+}
+
+// readVary sets what matches needs to know of Vary, where it can be said in short. r is
+// the request that brought e.
+func (e *entry) readVary(r *http.Request) {
+	e.plain = true
+	for _, line := range e.resp.Header["Vary"] {
+		for name := range strings.SplitSeq(line, ",") {
+			switch name = http.CanonicalHeaderKey(strings.Trim(name, " \t")); {
+			case name == "Accept-Encoding":
+				e.coded = true
+			case name == "*" || name == "Host" || r.Header[name] != nil:
+				e.plain = false
+			case name != "": // lists may have empty elements
+				e.lacked = append(e.lacked, name)
+			}
+		}
+	}
+	e.byCoding = e.coded && e.plain && len(e.lacked) == 0
 }
 
 // age is how old e is at now.

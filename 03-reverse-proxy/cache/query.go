@@ -72,10 +72,20 @@ func (q *query) matches(e *entry) bool {
 	switch {
 	case len(e.resp.Header["Vary"]) == 0:
 		return true
-	case e.byCoding:
-		return e.coding == q.chosenCoding()
+	case e.plain && q.lacks(e.lacked): // nearly always
+		return !e.coded || e.coding == q.chosenCoding()
 	}
 	return e.key == q.secondaryKey(e)
+}
+
+// lacks reports whether q has none of these fields.
+func (q *query) lacks(names []string) bool {
+	for _, name := range names {
+		if q.r.Header[name] != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // secondaryKey is what q has in the fields that e's Vary names.

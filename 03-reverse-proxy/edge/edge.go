@@ -128,7 +128,7 @@ func (c Config) chain(balancer *dispatch.Handler) (http.Handler, *cache.Cache, e
 	if err != nil {
 		return nil, nil, err
 	}
-	cached, err := cache.New(compressed, cache.Config{Name: c.Name, MaxBytes: c.CacheBytes, Once: []string{"X-Backend"}, Log: c.Log})
+	cached, err := cache.New(compressed, cache.Config{Name: c.Name, MaxBytes: c.CacheBytes, Once: []string{"X-Backend", "X-Request-Id"}, Log: c.Log})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -8,12 +8,14 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 
 	"clicktocode.example/01-dns-tcp-tls/stage"
+	"clicktocode.example/03-reverse-proxy/edge"
 	"clicktocode.example/07-response-observability/meters"
 	"clicktocode.example/07-response-observability/operator"
 	"clicktocode.example/07-response-observability/solution/readiness"
@@ -60,18 +62,14 @@ func (shop *shop) operate(addr string, b body) stage.Run {
 		if err != nil {
 			return err
 		}
+		if os.Getenv("GOGC") == "" { // an operator's word counts
+			debug.SetGCPercent(edge.GCPercent) // what is said there is true of all roles: what stays is bounded
+		}
 		p := &part{Stage: &stage.Stage{Name: s.Name, URL: s.URL, Count: s.Count, Log: log}, registry: meters.NewRegistry(s.Name), routes: map[string]http.Handler{}}
 		shop.parts.Store(p.Stage, p)
 		defer shop.parts.Delete(p.Stage)
-		c := telemetry.Config{Role: s.Name, Export: telemetry.Wanted(), Keep: spans}
-		if os.Getenv("OTEL_SDK_DISABLED") == "true" {
-			c.Keep = 0
-		}
-		if p.telemetry, err = telemetry.New(ctx, c); err != nil {
+		if err := p.trace(ctx); err != nil {
 			return err
-		}
-		if c.Export || c.Keep > 0 {
-			p.tracer = p.telemetry.Tracer(s.Name)
 		}
 		p.Emit = func(e stage.Event) {
 			if e.Event == stage.Ready {
@@ -100,6 +98,18 @@ func (shop *shop) operate(addr string, b body) stage.Run {
 		defer door.close()
 		return p.run(ctx, serve)
 	}
+}
+
+// trace gives p a tracer, unless the environment wants none.
+func (p *part) trace(ctx context.Context) (err error) {
+	c := telemetry.Config{Role: p.Name, Export: telemetry.Wanted(), Keep: spans}
+	if os.Getenv("OTEL_SDK_DISABLED") == "true" {
+		c.Keep = 0
+	}
+	if p.telemetry, err = telemetry.New(ctx, c); err == nil && (c.Export || c.Keep > 0) {
+		p.tracer = p.telemetry.Tracer(p.Name)
+	}
+	return err
 }
 
 // logger writes by next what LOG_LEVEL wants written.

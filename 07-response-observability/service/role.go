@@ -89,6 +89,9 @@ func (shop *shop) operate(addr string, b body) stage.Run {
 			p.health, err = readiness.New(p.checks)
 		}
 		if err != nil {
+			if ctx.Err() != nil { // told to end while it got ready, which is no failure
+				err = nil
+			}
 			return errors.Join(err, winddown.Run(context.WithoutCancel(ctx), p.end))
 		}
 		door, err := listen(addr, operator.New(operator.Config{Health: p.health, Gatherer: p.registry, Spans: p.telemetry, Routes: p.routes}), p.Log)

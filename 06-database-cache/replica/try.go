@@ -22,10 +22,7 @@ func (s *Surroundings) Try(d stage.Description, program string) []stage.Try {
 		{What: "her orders; the field Server-Timing says which replica has answered, a, b or c", Command: curl},
 	}
 	if s.Missing != nil {
-		return append([]stage.Try{{
-			What:    "THERE IS NO POSTGRESQL HERE. So there is one replica, whose orders are in its memory, and end with it. Install PostgreSQL, and start again",
-			Command: backing.InstallPostgres(),
-		}}, try...)
+		return append(s.Banner(), try...)
 	}
 	try = append(try,
 		stage.Try{What: "a replica dies, and comes back; look at her orders again", Command: kill("b")},
@@ -39,6 +36,17 @@ func (s *Surroundings) Try(d stage.Description, program string) []stage.Try {
 		try = append(try, stage.Try{What: "the database dies, and comes back: order meanwhile, and show the menu", Command: kill("postgres")})
 	}
 	return try
+}
+
+// Banner is what comes first where there is no PostgreSQL; elsewhere it is nothing.
+func (s *Surroundings) Banner() []stage.Try {
+	if s.Missing == nil {
+		return nil
+	}
+	return []stage.Try{{
+		What:    "THERE IS NO POSTGRESQL HERE. So there is one replica, whose orders are in its memory, and end with it. Install PostgreSQL, and start again",
+		Command: backing.InstallPostgres(),
+	}}
 }
 
 // kill is a command that kills a role that `workshop up` runs.

@@ -96,7 +96,7 @@ func New(c Config) (stage.Description, map[string]stage.Run) {
 	d.Env["OTEL_EXPORTER_OTLP_ENDPOINT"] = "where traces are exported to, by OTLP over HTTP; OpenTelemetry's other variables count, too"
 	d.Env["OTEL_SDK_DISABLED"] = "true makes no traces at all"
 	read(&d, "LOG_LEVEL", "warn", "from which level on lines are logged, debug, info, warn or error; info has one for each request")
-	d.Try = append(d.Try, try(d, s.admins)...)
+	d.Try = append(s.around.Banner(), try(d, s.admins)...)
 	return d, run
 }
 

@@ -13,12 +13,38 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jmoiron/sqlx"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-// kills is whom TestServeTheDinner kills, in this order.
-var kills = flag.String("kills", "b,edge1,memcached,postgres", "the roles that TestServeTheDinner kills, with commas between")
+// kills is whom serveTheDinner kills, in this order.
+var kills = flag.String("kills", "b,edge1,memcached,postgres", "the roles that TestService kills while it serves the dinner, with commas between")
+
+// TestService is one evening in the finished service.
+func TestService(t *testing.T) {
+	if raceEnabled {
+		return // what runs are other processes, built without the race detector
+	}
+	s := newStack(t)
+	t.Logf("ready after %v", s.startAll().Round(time.Millisecond))
+	s.healthy(200)
+	for _, part := range []struct {
+		name string
+		run  func(*stack, *testing.T)
+	}{
+		{"the_page_sells_a_dinner", (*stack).page},
+		{"paths_and_methods_make_no_series", (*stack).metricsDoNotGrow},
+		{"serve_the_dinner_whoever_is_killed", (*stack).serveTheDinner},
+		{"a_rolling_restart_is_not_noticed", (*stack).rollingRestart},
+	} {
+		t.Run(part.name, func(t *testing.T) {
+			s.t = t
+			defer func() { s.t = s.whole }()
+			part.run(s, t)
+		})
+	}
+}
 
 // crowd is customers who come, look at the menu, order, look at their order and leave,
 // again and again, and check each answer.
@@ -196,12 +222,7 @@ func (s *stack) balanced(c *crowd, start map[string]int) {
 	}
 	assert.Equal(t, kept, charged, "what each order costs, and what was charged for it")
 
-	var left []struct {
-		ID          string
-		Stock, Sold int
-	}
-	require.NoError(t, db.Select(&left, `SELECT d.id, d.stock, coalesce((SELECT sum(l.quantity) FROM order_lines l JOIN orders o ON o.id = l.order_id WHERE l.dish = d.id AND o.state = 'paid'), 0) AS sold FROM dishes d`))
-	for _, d := range left {
+	for _, d := range s.dishes(db) {
 		assert.Equal(t, start[d.ID], d.Stock+d.Sold, "%s: those at the start are those left, and those sold", d.ID)
 	}
 	var odd []string
@@ -222,25 +243,31 @@ func (s *stack) balanced(c *crowd, start map[string]int) {
 	require.Eventually(t, func() bool { return len(missing()) == 0 }, 3*patience, 100*time.Millisecond, "mail that was not sent")
 }
 
-// stocked has so much of each dish that none is sold out.
+// stocked has so much of each dish that none is sold out. It returns how much of each
+// there was in the beginning, before anything was sold.
 func (s *stack) stocked() map[string]int {
 	db := s.books()
 	_, err := db.Exec(`UPDATE dishes SET stock = 1000000`)
 	require.NoError(s.t, err)
 	start := map[string]int{}
-	var ids []string
-	require.NoError(s.t, db.Select(&ids, `SELECT id FROM dishes`))
-	for _, id := range ids {
-		start[id] = 1_000_000
+	for _, d := range s.dishes(db) {
+		start[d.ID] = d.Stock + d.Sold
 	}
 	return start
 }
 
+// dishes says of each how many are left, and how many are in orders that were paid.
+func (s *stack) dishes(db *sqlx.DB) (dishes []struct {
+	ID          string
+	Stock, Sold int
+}) {
+	require.NoError(s.t, db.Select(&dishes, `SELECT d.id, d.stock, coalesce((SELECT sum(l.quantity) FROM order_lines l JOIN orders o ON o.id = l.order_id WHERE l.dish = d.id AND o.state = 'paid'), 0) AS sold FROM dishes d`))
+	return dishes
+}
+
 // One after the other a replica, an edge, memcached and PostgreSQL are killed, while
 // customers order, and come back. What was acknowledged is there, once.
-func TestServeTheDinner(t *testing.T) {
-	s := newStack(t)
-	t.Logf("ready after %v", s.startAll().Round(time.Millisecond))
+func (s *stack) serveTheDinner(t *testing.T) {
 	start := s.stocked()
 	c := s.crowd(12)
 	s.healthy(200)
@@ -287,9 +314,7 @@ func (s *stack) outage(c *crowd) {
 }
 
 // Each role is ended and started again, as at a release, and no customer notices.
-func TestRollingRestart(t *testing.T) {
-	s := newStack(t)
-	s.startAll()
+func (s *stack) rollingRestart(t *testing.T) {
 	start := s.stocked()
 	c := s.crowd(8)
 	s.healthy(200)

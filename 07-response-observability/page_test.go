@@ -50,10 +50,7 @@ func browser(t *testing.T, s *stack, listen func(event any)) context.Context {
 
 // A guest opens the shop's page in a real browser, and clicks on "Buy now". The order
 // of the receipt is in the books, and the browser has nothing to complain about.
-func TestPage(t *testing.T) {
-	s := newStack(t)
-	s.startAll()
-	s.healthy(200)
+func (s *stack) page(t *testing.T) {
 	var mu sync.Mutex
 	var complaints []string
 	ctx := browser(t, s, func(event any) {

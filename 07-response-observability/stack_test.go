@@ -42,7 +42,7 @@ const patience = 20 * time.Second
 // and started again, at addresses that were free a moment ago. What Stripe and
 // SendGrid have is in this process, where it can be looked at.
 type stack struct {
-	t        testing.TB
+	t, whole testing.TB // the part that it is in, and the test that it was made for
 	program  string
 	addrs    map[string]string // by name, as EDGE1 and EDGE1_ADMIN
 	held     []net.Listener    // at addrs, until describe: none is there twice
@@ -88,7 +88,7 @@ func newStack(t testing.TB, env ...string) *stack {
 
 // build builds a chapter's program, and finds addresses for its roles.
 func build(t testing.TB, chapter string) *stack {
-	s := &stack{t: t, dir: t.TempDir(), addrs: map[string]string{}, doors: map[string]*os.File{}, running: map[string]*process{}}
+	s := &stack{t: t, whole: t, dir: t.TempDir(), addrs: map[string]string{}, doors: map[string]*os.File{}, running: map[string]*process{}}
 	s.program = filepath.Join(t.TempDir(), "service.exe")
 	out, err := exec.Command("go", "build", "-o", s.program, chapter).CombinedOutput()
 	require.NoError(t, err, "%s", out)
@@ -140,7 +140,7 @@ func (s *stack) roles() (names []string) {
 // startAll starts all roles, and ends them with the test. It returns how long it took.
 func (s *stack) startAll() time.Duration {
 	began := time.Now()
-	s.t.Cleanup(func() { s.each(s.roles(), s.stop) })
+	s.whole.Cleanup(func() { s.each(s.roles(), s.stop) })
 	s.each(s.roles(), s.start)
 	took := time.Since(began)
 	pool, err := authority.Pool(s.dir)
@@ -199,7 +199,7 @@ func (s *stack) start(name string) {
 			if err == nil {
 				s.doors[name], err = ln.(*net.TCPListener).File()
 				ln.Close()
-				s.t.Cleanup(func() { s.doors[name].Close() })
+				s.whole.Cleanup(func() { s.doors[name].Close() })
 			}
 			if err != nil {
 				s.t.Error(err)

@@ -16,22 +16,25 @@ import (
 // Stage's name how long it took up to its header, in milliseconds; fields that
 // h set stay before it.
 //
-// The event's detail holds client, proto, and over TLS tls, alpn and resumed.
+// The event's detail holds client, proto, and over TLS tls, alpn and resumed. Where
+// nobody listens, as s.Emit is nil, there is the Server-Timing field alone.
 func (s *Stage) Observe(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		o := &observed{ResponseWriter: w, before: func() {
 			w.Header().Add("Server-Timing", fmt.Sprintf("%s;dur=%.3f", s.Name, float64(time.Since(began))/float64(time.Millisecond)))
 		}}
-		detail := map[string]string{"client": r.RemoteAddr, "proto": r.Proto}
-		if r.TLS != nil {
-			detail["tls"] = tls.VersionName(r.TLS.Version)
-			detail["alpn"] = cmp.Or(r.TLS.NegotiatedProtocol, "none")
-			detail["resumed"] = strconv.FormatBool(r.TLS.DidResume)
-		}
-		request := r.Method + " " + r.URL.Path // h may change r
 		result := "aborted"
-		defer func() { s.Request(request+" → "+result, time.Since(began), detail) }()
+		if s.Emit != nil {
+			detail := map[string]string{"client": r.RemoteAddr, "proto": r.Proto}
+			if r.TLS != nil {
+				detail["tls"] = tls.VersionName(r.TLS.Version)
+				detail["alpn"] = cmp.Or(r.TLS.NegotiatedProtocol, "none")
+				detail["resumed"] = strconv.FormatBool(r.TLS.DidResume)
+			}
+			request := r.Method + " " + r.URL.Path // h may change r
+			defer func() { s.Request(request+" → "+result, time.Since(began), detail) }()
+		}
 		h.ServeHTTP(o, r)
 		if o.status == 0 {
 			o.WriteHeader(http.StatusOK) // net/http would, and without the field

@@ -117,7 +117,7 @@ type Stage struct {
 	Log   *slog.Logger // to standard error
 	URL   string       // of a command: its argument, or the Description's URL
 	Count int          // of a command: how often, by -n; at least 1
-	Emit  func(Event)  // prints an event; the methods below call it, side by side
+	Emit  func(Event)  // prints an event; the methods below call it, side by side; nil prints none
 }
 
 // Ready says that the role serves at addr, with the port that it was given.
@@ -132,6 +132,9 @@ func (s *Stage) Request(summary string, took time.Duration, detail map[string]st
 func (s *Stage) Click(c Click) { s.send(Event{Event: Clicked, Click: &c}) }
 
 func (s *Stage) send(e Event) {
+	if s.Emit == nil {
+		return
+	}
 	e.Time, e.Role = time.Now(), s.Name
 	s.Emit(e)
 }

@@ -161,7 +161,7 @@ func New(c Config) (*gin.Engine, error) {
 
 	engine.Use(noted(cmp.Or(c.Log, slog.Default())))
 	get := []string{http.MethodGet, http.MethodHead}
-	engine.Match(get, "/menu", menu{c.Menu, c.Stock}.show)
+	engine.Match(get, "/menu", (&menu{Menu: c.Menu, stock: c.Stock}).show)
 	engine.Match(get, "/openapi.json", document(c.Document))
 	engine.POST("/session", guest.Session(c.Key))
 	orders.Register(engine)

@@ -3,6 +3,9 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -21,6 +24,15 @@ var menuCaching = fmt.Sprintf("public, max-age=%d, stale-while-revalidate=10, st
 type menu struct {
 	order.Menu
 	stock order.Stock // or nil
+	last  atomic.Pointer[page]
+}
+
+// page is a menu as it is sent. Most requests get the one that the last one got.
+type page struct {
+	sold []order.Dish
+	left map[string]int
+	text []byte
+	tag  string
 }
 
 // dish is a dish as it is shown.
@@ -35,7 +47,7 @@ type dish struct {
 //
 // Without a stock, or with one that cannot be asked now, no dish says what is left: a
 // menu without numbers still sells.
-func (m menu) show(c *gin.Context) {
+func (m *menu) show(c *gin.Context) {
 	ctx := c.Request.Context()
 	sold, err := m.Dishes(ctx)
 	if err != nil {
@@ -49,6 +61,16 @@ func (m menu) show(c *gin.Context) {
 			left = nil
 		}
 	}
+	shown := m.last.Load()
+	if shown == nil || !slices.Equal(shown.sold, sold) || (shown.left == nil) != (left == nil) || !maps.Equal(shown.left, left) {
+		shown = render(sold, left)
+		m.last.Store(shown)
+	}
+	send(c, shown.text, shown.tag, menuCaching)
+}
+
+// render writes the menu. A nil left means that nobody knows.
+func render(sold []order.Dish, left map[string]int) *page {
 	shown := struct {
 		Dishes []dish `json:"dishes"`
 	}{make([]dish, len(sold))} // an empty list, not null
@@ -63,5 +85,5 @@ func (m menu) show(c *gin.Context) {
 	if err != nil {
 		panic(err) // of strings and numbers
 	}
-	send(c, text, entityTag(text), menuCaching)
+	return &page{slices.Clone(sold), maps.Clone(left), text, entityTag(text)}
 }

@@ -114,7 +114,7 @@ func way(timing []string) string {
 // answers still say how long it took.
 func (p *part) quiet(next http.Handler) http.Handler {
 	own := *p.Stage
-	own.Emit = func(stage.Event) {}
+	own.Emit = nil
 	return own.Observe(next)
 }
 

@@ -7,4 +7,5 @@ VALUES (:n, :customer, :state, :currency, :subtotal, :discount, :tax, :total, :m
 INSERT INTO order_lines (order_id, position, dish, name, quantity, unit, total)
 SELECT :n::text, l.n, l.dish, l.name, l.quantity, l.unit, l.total
 FROM unnest(:dishes::text[], :names::text[], :quantities::bigint[], :units::bigint[], :totals::bigint[]) WITH ORDINALITY AS l (dish, name, quantity, unit, total, n);
+SELECT released FROM reservations WHERE order_id = :n::text FOR SHARE;
 COMMIT;

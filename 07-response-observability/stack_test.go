@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -97,8 +98,7 @@ func build(t testing.TB, chapter string) *stack {
 		s.env = append(s.env, name+"=")
 	}
 	hold := func(name string) {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
+		ln := reserve(t)
 		s.held, s.addrs[name] = append(s.held, ln), ln.Addr().String()
 		s.env = append(s.env, name+"_ADDR="+s.addrs[name])
 	}
@@ -125,6 +125,18 @@ func (s *stack) describe(env []string) {
 	s.names, err = resolver.New(resolver.Config{Servers: []netip.AddrPort{netip.MustParseAddrPort(s.addrs["DNS"])}})
 	require.NoError(s.t, err)
 	s.t.Cleanup(s.names.Close)
+}
+
+// reserve listens at a port that no connection is given by the system for its own end,
+// as it may be one of "port 0": while a role is away, nobody else takes its place.
+func reserve(t testing.TB) net.Listener {
+	for range 100 {
+		if ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 12_000+rand.N(20_000))); err == nil {
+			return ln
+		}
+	}
+	require.FailNow(t, "no port is free between 12000 and 32000")
+	return nil
 }
 
 // roles are those that are processes here.

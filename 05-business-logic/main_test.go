@@ -28,6 +28,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"clicktocode.example/01-dns-tcp-tls/authority"
+	"clicktocode.example/01-dns-tcp-tls/freeport"
 	"clicktocode.example/01-dns-tcp-tls/resolver"
 	"clicktocode.example/01-dns-tcp-tls/roles"
 	"clicktocode.example/01-dns-tcp-tls/stage"
@@ -275,7 +276,7 @@ func newStack(t *testing.T, c replica.Config) *stand {
 	}
 	var held []net.Listener // until all have one: none twice
 	for _, name := range []string{"DNS", "BALANCER", "EDGE1", "EDGE2", "EDGE1_ADMIN", "EDGE2_ADMIN", "A", "PAYMENTS", "MAIL"} {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		ln, err := freeport.Listen()
 		require.NoError(t, err)
 		held = append(held, ln)
 		t.Setenv(name+"_ADDR", ln.Addr().String())

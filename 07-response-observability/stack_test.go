@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -27,6 +26,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"clicktocode.example/01-dns-tcp-tls/authority"
+	"clicktocode.example/01-dns-tcp-tls/freeport"
 	"clicktocode.example/01-dns-tcp-tls/resolver"
 	"clicktocode.example/01-dns-tcp-tls/stage"
 	kitchen "clicktocode.example/05-business-logic/replica"
@@ -98,7 +98,8 @@ func build(t testing.TB, chapter string) *stack {
 		s.env = append(s.env, name+"=")
 	}
 	hold := func(name string) {
-		ln := reserve(t)
+		ln, err := freeport.Listen()
+		require.NoError(t, err)
 		s.held, s.addrs[name] = append(s.held, ln), ln.Addr().String()
 		s.env = append(s.env, name+"_ADDR="+s.addrs[name])
 	}
@@ -125,18 +126,6 @@ func (s *stack) describe(env []string) {
 	s.names, err = resolver.New(resolver.Config{Servers: []netip.AddrPort{netip.MustParseAddrPort(s.addrs["DNS"])}})
 	require.NoError(s.t, err)
 	s.t.Cleanup(s.names.Close)
-}
-
-// reserve listens at a port that no connection is given by the system for its own end,
-// as it may be one of "port 0": while a role is away, nobody else takes its place.
-func reserve(t testing.TB) net.Listener {
-	for range 100 {
-		if ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 12_000+rand.N(20_000))); err == nil {
-			return ln
-		}
-	}
-	require.FailNow(t, "no port is free between 12000 and 32000")
-	return nil
 }
 
 // roles are those that are processes here.

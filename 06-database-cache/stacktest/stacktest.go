@@ -24,6 +24,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"clicktocode.example/01-dns-tcp-tls/freeport"
 	"clicktocode.example/01-dns-tcp-tls/resolver"
 	"clicktocode.example/01-dns-tcp-tls/stage"
 	"clicktocode.example/04-middleware/issuer"
@@ -42,7 +43,7 @@ func Isolate(t testing.TB, names []string, unset ...string) {
 	}
 	var held []net.Listener // until all have one: none twice
 	for _, name := range names {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		ln, err := freeport.Listen()
 		require.NoError(t, err)
 		held = append(held, ln)
 		t.Setenv(name+"_ADDR", ln.Addr().String())

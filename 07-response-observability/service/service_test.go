@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"clicktocode.example/01-dns-tcp-tls/freeport"
 	"clicktocode.example/01-dns-tcp-tls/stage"
 	"clicktocode.example/07-response-observability/service"
 )
@@ -24,7 +24,7 @@ func role(t *testing.T, name string) (admin string, stop func() error) {
 	t.Helper()
 	t.Setenv("WORKSHOP_DIR", t.TempDir())
 	t.Setenv(strings.ToUpper(name)+"_ADDR", "127.0.0.1:0")
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := freeport.Listen()
 	require.NoError(t, err)
 	admin = ln.Addr().String()
 	require.NoError(t, ln.Close())

@@ -57,6 +57,8 @@ func TestRefuse(t *testing.T) {
 			"0.000 is 0: not acceptable"},
 		{"identity_refused_leaves_nothing", "br, identity;q=0", "gzip", "",
 			`identity is refused, and gzip is not listed: nothing that the server has is acceptable. coding is "identity" then, and ok false`},
+		{"identity_refused_leaves_nothing_without_offers", "gzip, identity;q=0", "", "",
+			`identity is refused, and the server can make no coding. coding is "identity" then, and ok false`},
 		{"identity_refused_leaves_the_others", "gzip;q=0.1, identity;q=0", "gzip", "gzip",
 			"identity is refused, gzip is not"},
 	})
@@ -96,6 +98,10 @@ func TestStar(t *testing.T) {
 			`identity is not listed, so it has the weight of "*", 0.5, and gzip has 0.3: the highest weight wins`},
 		{"does_not_refuse_a_listed_identity", "*;q=0, identity;q=0.5", "gzip", "identity",
 			`"*;q=0" refuses all that are not listed. identity is`},
+		{"does_not_accept_an_identity_that_is_refused", "gzip;q=0, identity;q=0, *", "gzip", "",
+			`identity is listed, and refused, and so is gzip. "*" is only for those that are not listed: weight 0 is something else than not listed`},
+		{"does_not_raise_a_listed_identity", "gzip;q=0.5, identity;q=0.2, *;q=0.8", "gzip", "gzip",
+			`identity is listed, with weight 0.2. "*" is only for those that are not listed, so its 0.8 is not for identity`},
 	})
 }
 
@@ -111,6 +117,8 @@ func TestField(t *testing.T) {
 			"x-gzip is what gzip was called before (§8.4.1.3). parse sees to it"},
 		{"has_several_lines", "br;q=0.5\ngzip;q=0.8\ndeflate", "br gzip", "gzip",
 			"A list may stand on several lines (§5.3), and all of them count"},
+		{"has_a_star_on_an_earlier_line", "*\ngzip;q=0", "gzip", "identity",
+			`The lines are one list, in which gzip is listed, and refused. "*" is only for those that are listed on no line`},
 		{"has_an_empty_line_before_another", "\ngzip", "gzip", "gzip",
 			"The first line is empty, and says nothing. The second lists gzip: a field is empty only if all of its lines are"},
 		{"counts_the_first_of_two", "gzip;q=0, gzip", "gzip", "identity",

@@ -126,7 +126,9 @@ func TestDo(t *testing.T) {
 			o.fetch(0).fails(errBurnt) // with share false
 			o.begun(t, 1, "three callers waited for one fetch, which returned an error, and share false as one does beside an error: all get that error. If each tried again, an origin that is down would get all of its callers at once")
 			for i, c := range callers {
-				assert.ErrorIs(t, c.result(t, "the one fetch has failed, and a caller still waits").err, errBurnt, "the one fetch returned this error, for all: caller %d of 3", i+1)
+				got := c.result(t, "the one fetch has failed, and a caller still waits")
+				require.ErrorIs(t, got.err, errBurnt, "the one fetch returned this error, for all: caller %d of 3", i+1)
+				require.Equal(t, i > 0, got.joined, "joined, for caller %d of 3 who waited for one fetch, which returned an error: what Do returns came from the fetch of the first one, an error as well as a value", i+1)
 			}
 		})
 	})
@@ -198,6 +200,20 @@ func TestDo(t *testing.T) {
 		})
 	})
 
+	t.Run("remembers_nothing_when_the_first_caller_has_left", func(t *testing.T) {
+		bubble(t, func(t *testing.T, o *origin) {
+			a, b := o.call("a"), o.call("b")
+			o.begun(t, 1, "two callers asked for the same key: one fetch is for both of them")
+			a.leaves()
+			o.fetch(0).returns("soup", true)
+			b.result(t, "the fetch has returned, and b still waits")
+			c := o.call("c")
+			o.begun(t, 2, "caller a, whose call it was, had left; its fetch returned, and b got the value; then c asked for the same key. That call is over, and must not be joined. If its first caller takes it out of the map, it stays there for ever when that one leaves: take it out when fetch is over")
+			o.fetch(1).returns("stew", true)
+			assert.Equal(t, outcome{value: "stew"}, c.result(t, "its fetch has returned, and c still waits"), "the fetch of c returned this")
+		})
+	})
+
 	t.Run("gives_fetch_no_deadline_of_its_caller", func(t *testing.T) {
 		bubble(t, func(t *testing.T, o *origin) {
 			a := o.caller("a")
@@ -266,6 +282,17 @@ func TestDo(t *testing.T) {
 		}
 	})
 
+	t.Run("does_not_end_the_context_of_what_others_got", func(t *testing.T) {
+		bubble(t, func(t *testing.T, o *origin) {
+			a, b := o.call("a"), o.call("b")
+			o.begun(t, 1, "two callers asked for the same key: one fetch is for both of them")
+			a.leaves()
+			o.fetch(0).returns("soup", true)
+			require.Equal(t, "soup", b.result(t, "the fetch has returned, and b still waits").value, "caller a, whose call it was, had left, and then its fetch returned this: b gets it")
+			assert.NoError(t, o.fetch(0).ctx.Err(), "caller a, whose call it was, had left, and then its fetch returned a value with share true: b got it, and the context of fetch has ended. The value may be a body that is still arriving. Only a value that may not be shared is nobody's when its own caller has left")
+		})
+	})
+
 	t.Run("gives_a_private_value_to_nobody_else", func(t *testing.T) {
 		bubble(t, func(t *testing.T, o *origin) {
 			callers := o.calls(3)
@@ -306,6 +333,36 @@ func TestDo(t *testing.T) {
 			o.begun(t, 2, "the value is for a alone: b makes a fetch of its own")
 			o.fetch(1).returns("soup", true)
 			assert.Equal(t, outcome{value: "soup"}, b.result(t, "its own fetch has returned, and b still waits"), "caller b joined a first, but the value that it got in the end came from its own fetch: joined is false")
+		})
+	})
+
+	t.Run("lets_a_newcomer_begin_while_others_fetch_alone", func(t *testing.T) {
+		bubble(t, func(t *testing.T, o *origin) {
+			o.calls(2)
+			o.begun(t, 1, "two callers asked for the same key: one fetch is for both of them, for now")
+			o.fetch(0).returns("the bill of a", false)
+			o.begun(t, 2, "the value is for a alone: b makes a fetch of its own")
+			c := o.call("c")
+			o.begun(t, 3, "caller b makes a fetch alone, since the one that it had joined came to a value for a alone; meanwhile c asked for the same key. Nobody joins a fetch that is made alone: c makes its own")
+			d := o.call("d")
+			o.begun(t, 3, "while b makes a fetch alone, c began a call for the same key, and then d asked: it joins c, as if nothing else were under way")
+			o.fetch(2).returns("soup", true)
+			require.Equal(t, outcome{value: "soup"}, c.result(t, "its fetch has returned, and c still waits"), "the fetch of c returned this")
+			require.Equal(t, outcome{value: "soup", joined: true}, d.result(t, "the fetch of c has returned, and d, who joined, still waits"), "the fetch of c, which d joined, returned this")
+		})
+	})
+
+	t.Run("does_not_end_the_context_of_what_one_fetched_alone", func(t *testing.T) {
+		bubble(t, func(t *testing.T, o *origin) {
+			_, b := o.call("a"), o.call("b")
+			o.begun(t, 1, "two callers asked for the same key: one fetch is for both of them, for now")
+			o.fetch(0).returns("the bill of a", false)
+			o.begun(t, 2, "the value is for a alone: b makes a fetch of its own")
+			o.fetch(1).returns("the bill of b", false)
+			require.Equal(t, outcome{value: "the bill of b"}, b.result(t, "its own fetch has returned, and b still waits"), "the fetch that b made alone returned this")
+			b.leaves()
+			synctest.Wait()
+			assert.NoError(t, o.fetch(1).ctx.Err(), "caller b made a fetch alone, got its value, and then the context of b ended, and with it that of the fetch. The value may be a body that is still arriving: a fetch that is made alone needs a context of its own like any other")
 		})
 	})
 
@@ -402,17 +459,11 @@ func TestDo(t *testing.T) {
 	})
 
 	t.Run("does_not_wait_for_a_fetch_that_ended_its_goroutine", func(t *testing.T) {
-		bubble(t, func(t *testing.T, o *origin) {
-			callers := o.calls(2)
-			o.begun(t, 1, "two callers asked for the same key: one fetch is for both of them")
-			o.fetch(0).does(func() (string, bool, error) { runtime.Goexit(); return "", false, nil })
-			for _, c := range callers {
-				assert.Error(t, c.result(t, "fetch has ended its goroutine (runtime.Goexit), and a caller waits for it for ever: what comes behind a call of fetch is never reached then, only what is deferred, as settle does").err, "fetch came to nothing: that is an error (caller %s)", c.name)
-			}
-		})
+		endsItsGoroutine(t)
 	})
 
 	t.Run("tells_all_of_a_panic", func(t *testing.T) {
+		endsItsGoroutine(t) // a panic that nobody recovers from would end the whole test
 		bubble(t, func(t *testing.T, o *origin) {
 			callers := o.calls(2)
 			o.begun(t, 1, "two callers asked for the same key: one fetch is for both of them")
@@ -424,6 +475,19 @@ func TestDo(t *testing.T) {
 				assert.ErrorIs(t, got.err, errBurnt, "fetch panicked with this error, and a *PanicError wraps it (caller %s)", c.name)
 			}
 		})
+	})
+}
+
+// endsItsGoroutine requires that callers are told of a fetch that did not return.
+func endsItsGoroutine(t *testing.T) {
+	t.Helper()
+	bubble(t, func(t *testing.T, o *origin) {
+		callers := o.calls(2)
+		o.begun(t, 1, "two callers asked for the same key: one fetch is for both of them")
+		o.fetch(0).does(func() (string, bool, error) { runtime.Goexit(); return "", false, nil })
+		for _, c := range callers {
+			require.Error(t, c.result(t, "fetch has ended its goroutine (runtime.Goexit), and a caller waits for it for ever: what comes behind a call of fetch is never reached then, nor after a panic, only what is deferred, as settle does").err, "fetch has ended its goroutine (runtime.Goexit), and so came to nothing: Do returns an error, as settle makes it (caller %s)", c.name)
+		}
 	})
 }
 
@@ -631,6 +695,9 @@ func bubble(t *testing.T, f func(*testing.T, *origin)) (leaked string) {
 			return fault
 		}
 		require.Empty(t, fault, "the test panicked")
+		if t.Failed() {
+			t.FailNow() // in the bubble that ended another goroutine
+		}
 	case <-time.After(patience):
 		patience = 200 * time.Millisecond
 		require.FailNow(t, "no end", "a caller waits for a lock: is there a way out that does not unlock, or is the lock held while fetch runs or a caller waits?")

@@ -168,7 +168,8 @@ type writer struct {
 // Write sends p, compressed or not. Until begin was called, p is held back for as
 // long as all that there is so far, p included, is less than minSize. What is held
 // back counts as written. p itself is not kept: it is the caller's again as soon as
-// Write has returned.
+// Write has returned. What goes wrong below is returned, so that a handler whose
+// client has left can stop.
 func (w *writer) Write(p []byte) (int, error) {
 	// TODO(compress): Call w.WriteHeader(http.StatusOK), which a handler need not have done. If w.out is
 	// nil then, nothing is decided yet. Is there too little to decide? Add p to w.held,
@@ -177,7 +178,9 @@ func (w *writer) Write(p []byte) (int, error) {
 }
 
 // FlushError makes all that was written arrive now, however little it is: the
-// handler may not have more for an hour.
+// handler may not have more for an hour. If that is nothing yet, the header arrives,
+// of a 200 where no status was given. What goes wrong below is returned, such as
+// http.ErrNotSupported.
 func (w *writer) FlushError() error {
 	// TODO(compress): Three places keep something back: this writer, until it begins (WriteHeader first,
 	// as in Write); the encoder, if there is one; and the ResponseWriter below.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"cmp"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -94,6 +95,13 @@ func TestWhich(t *testing.T) {
 			require.Equal(t, status, a.status)
 			require.Empty(t, a.header.Get("Content-Encoding"), "a %d of type text/html: it has no content (RFC 9110 §15.3.5, §15.3.6, §15.4.5), so there is nothing that is in a coding", status)
 			require.Empty(t, a.raw, "a %d has no content, and even an empty gzip stream is 20 bytes or more", status)
+			a = &answer{}
+			a.from(t, newHandler(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				page(0).with(status).answer(w, r)
+				_ = http.NewResponseController(w).Flush()
+			})), request("GET", "gzip"))
+			require.Empty(t, a.header.Get("Content-Encoding"), "a %d of type text/html, which the handler flushes: it has no content (RFC 9110 §15.3.5, §15.3.6, §15.4.5), so there is nothing that is in a coding", status)
+			require.Empty(t, a.raw, "a %d, which the handler flushes: it has no content, and even an empty gzip stream is 20 bytes or more", status)
 		}
 	})
 
@@ -110,10 +118,12 @@ func TestWhich(t *testing.T) {
 
 	t.Run("nothing_that_is_compressed_already", func(t *testing.T) {
 		ask(t, "gzip", page(5000)).compressed(t, "gzip", "no Content-Encoding")
-		a := ask(t, "gzip", page(5000).field("Content-Encoding", "br").field("Etag", `"abc"`))
-		require.Equal(t, []string{"br"}, a.header["Content-Encoding"], "the handler set Content-Encoding: br, so the content is compressed already. Twice is longer, not shorter")
-		require.Equal(t, a.content, string(a.raw), "the handler set Content-Encoding: its content must pass as it is")
-		require.Equal(t, `"abc"`, a.header.Get("Etag"), "the handler compressed it, and gave that its own ETag")
+		for _, was := range []string{"br", "deflate", "identity"} {
+			a := ask(t, "gzip", page(5000).field("Content-Encoding", was).field("Etag", `"abc"`))
+			require.Equal(t, []string{was}, a.header["Content-Encoding"], "the handler set Content-Encoding: %s, whatever that is to say. Twice is longer, not shorter", was)
+			require.Equal(t, a.content, string(a.raw), "the handler set Content-Encoding: %s. Its content must pass as it is", was)
+			require.Equal(t, `"abc"`, a.header.Get("Etag"), "the handler set Content-Encoding: %s, and gave that its own ETag", was)
+		}
 	})
 
 	t.Run("nothing_twice", func(t *testing.T) {
@@ -146,6 +156,9 @@ func TestHeader(t *testing.T) {
 		for _, accept := range []string{"gzip", ""} {
 			a := ask(t, accept, page(5000).field("Content-Type", "image/jpeg"))
 			require.Empty(t, a.header["Vary"], "Vary of a JPEG, to a client with Accept-Encoding: %s. All get the same, and a cache would keep it once for each", accept)
+			for _, status := range []int{101, 204, 205} {
+				require.Empty(t, ask(t, accept, page(0).with(status)).header["Vary"], "Vary of a %d of type text/html, to a client with Accept-Encoding: %s. It has no content, so it is never compressed", status, accept)
+			}
 		}
 	})
 
@@ -182,12 +195,23 @@ func TestHeader(t *testing.T) {
 	t.Run("has_an_etag_of_its_own", func(t *testing.T) {
 		require.Equal(t, `"abc-gzip"`, ask(t, "gzip", page(5000).field("Etag", `"abc"`)).header.Get("Etag"), `the handler's ETag is "abc". These bytes are others, and a strong tag stands for bytes (RFC 9110 §8.8.3.3)`)
 		require.Equal(t, `"abc-br"`, ask(t, "br", page(5000).field("Etag", `"abc"`)).header.Get("Etag"), `the handler's ETag is "abc", and the coding is br`)
+		require.Nil(t, ask(t, "gzip", page(5000)).header["Etag"], "the handler set no ETag: then there is none, and no empty one either, which would be the same for all content")
 	})
 
 	t.Run("keeps_the_etag_of_what_is_not_compressed", func(t *testing.T) {
 		require.Equal(t, `"abc-gzip"`, ask(t, "gzip", page(5000).field("Etag", `"abc"`)).header.Get("Etag"), `the handler's ETag is "abc", and the answer is compressed`)
 		require.Equal(t, `"abc"`, ask(t, "", page(5000).field("Etag", `"abc"`)).header.Get("Etag"), `the handler's ETag is "abc", and the answer is not compressed`)
 		require.Equal(t, `"abc"`, ask(t, "gzip", page(50).field("Etag", `"abc"`)).header.Get("Etag"), `the handler's ETag is "abc", and the answer is too small to be compressed`)
+	})
+
+	t.Run("keeps_what_is_about_bytes_that_stay", func(t *testing.T) {
+		whole := page(5000).sized().field("Accept-Ranges", "bytes").field("Repr-Digest", "sha-256=:AAAA:")
+		require.Nil(t, ask(t, "gzip", whole).header["Content-Length"], "Content-Length was 5000, and the answer is compressed")
+		a := ask(t, "", whole)
+		a.asItWas(t, "the client accepts no coding")
+		for field, value := range map[string]string{"Content-Length": "5000", "Accept-Ranges": "bytes", "Repr-Digest": "sha-256=:AAAA:"} {
+			require.Equal(t, value, a.header.Get(field), "%s of a page that was not compressed, as this client accepts no coding: it is about the bytes as they are, and these are sent. Only for an answer in a coding does it go", field)
+		}
 	})
 
 	t.Run("keeps_a_weak_etag", func(t *testing.T) {
@@ -286,6 +310,92 @@ func TestStream(t *testing.T) {
 		})), request("GET", "gzip"))
 		require.Equal(t, http.StatusAccepted, status, "a handler called WriteHeader(202) and Flush, with no content yet: the header must go out")
 		a.compressed(t, "gzip", "flushed first, then written")
+	})
+
+	t.Run("flushes_before_anything_is_written", func(t *testing.T) {
+		rec := httptest.NewRecorder()
+		flushed := false
+		a := &answer{content: strings.Repeat("late ", 500)}
+		a.into(t, rec, newHandler(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			assert.NoError(t, http.NewResponseController(w).Flush())
+			flushed = rec.Flushed
+			_, _ = io.WriteString(w, a.content)
+		})), request("GET", "gzip"))
+		require.True(t, flushed, "a handler called Flush first of all, as one does that sends events: the header must go out, or the browser does not even know that it is connected")
+		require.Equal(t, 200, a.status, "a handler called Flush before WriteHeader: that means 200, as for Write")
+		a.compressed(t, "gzip", "flushed first, then written")
+	})
+
+	t.Run("flushes_what_is_not_compressed", func(t *testing.T) {
+		ask(t, "gzip", page(5000)).compressed(t, "gzip", "the client accepts gzip")
+		for _, accept := range []string{"", "gzip"} {
+			var at string
+			rec := httptest.NewRecorder()
+			a := &answer{content: "\x89PNG, and more later"}
+			a.into(t, rec, newHandler(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "image/png")
+				if accept == "" {
+					w.Header().Set("Content-Type", "text/html")
+				}
+				_, _ = io.WriteString(w, a.content[:4])
+				assert.NoError(t, http.NewResponseController(w).Flush())
+				if rec.Flushed {
+					at = rec.Body.String()
+				}
+				_, _ = io.WriteString(w, a.content[4:])
+			})), request("GET", accept))
+			require.Equal(t, a.content[:4], at, "a handler wrote 4 bytes of type %s, for a client with Accept-Encoding: %s, and called Flush. This had been passed on and flushed when it returned. There is no encoder here, and the ResponseWriter below must be flushed all the same", a.header.Get("Content-Type"), accept)
+			a.asItWas(t, "an image, or a client that accepts no coding")
+		}
+	})
+
+	t.Run("flushes_through_who_stands_below", func(t *testing.T) {
+		rec := httptest.NewRecorder()
+		a := &answer{content: "data: soup\n\n"}
+		h := newHandler(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			_, _ = io.WriteString(w, a.content)
+			assert.NoError(t, http.NewResponseController(w).Flush())
+		}))
+		a.into(t, rec, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(counting{w}, r) }), request("GET", "gzip"))
+		a.compressed(t, "gzip", "an event")
+		require.True(t, rec.Flushed, "below stands the ResponseWriter of a middleware that has Unwrap, and no Flush of its own. The one below that was not flushed: http.NewResponseController finds it")
+	})
+
+	t.Run("says_that_it_cannot_flush", func(t *testing.T) {
+		var err error
+		a := &answer{content: "data: soup\n\n"}
+		h := newHandler(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			_, _ = io.WriteString(w, a.content)
+			err = http.NewResponseController(w).Flush()
+		}))
+		a.into(t, httptest.NewRecorder(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h.ServeHTTP(struct{ http.ResponseWriter }{w}, r)
+		}), request("GET", "gzip"))
+		a.compressed(t, "gzip", "an event")
+		require.ErrorIs(t, err, http.ErrNotSupported, "Flush, where the ResponseWriter below can neither flush nor be unwrapped: the handler must be told, as it is without New. The error of http.ResponseController says it")
+	})
+
+	t.Run("says_that_the_client_has_left", func(t *testing.T) {
+		for _, flush := range []bool{false, true} {
+			var err error
+			writes := 0
+			a := &answer{}
+			h := newHandler(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "text/html")
+				for ; err == nil && writes < 100; writes++ {
+					_, err = io.WriteString(w, page(5000).content)
+					if flush && err == nil {
+						err = http.NewResponseController(w).Flush()
+					}
+				}
+			}))
+			a.into(t, httptest.NewRecorder(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(gone{w}, r) }), request("GET", "gzip"))
+			require.Equal(t, "gzip", a.header.Get("Content-Encoding"), "a page for a client that accepts gzip")
+			require.ErrorIs(t, err, errGone, "a handler wrote 5,000 bytes 100 times, and flush after each is %t, while each Write of the ResponseWriter below failed with this error. The handler must be told, or it works for hours for somebody who has left", flush)
+		}
 	})
 
 	t.Run("does_not_keep_the_slice", func(t *testing.T) {
@@ -681,7 +791,7 @@ func (a *answer) into(t *testing.T, rec *httptest.ResponseRecorder, h http.Handl
 	for i := 0; ; i++ { // two seconds of this program: the time that a busy machine stands still does not count
 		select {
 		case p := <-done:
-			require.Nil(t, p, "it panicked")
+			require.Nil(t, p, "Write, FlushError, or what they called panicked")
 		case <-time.After(10 * time.Millisecond):
 			if i == 200 {
 				stuck.Store(true)
@@ -694,6 +804,22 @@ func (a *answer) into(t *testing.T, rec *httptest.ResponseRecorder, h http.Handl
 	resp := rec.Result()
 	a.status, a.header, a.raw = resp.StatusCode, resp.Header, rec.Body.Bytes()
 }
+
+// counting is the ResponseWriter of some middleware.
+type counting struct{ w http.ResponseWriter }
+
+func (c counting) Header() http.Header         { return c.w.Header() }
+func (c counting) WriteHeader(status int)      { c.w.WriteHeader(status) }
+func (c counting) Write(p []byte) (int, error) { return c.w.Write(p) }
+func (c counting) Unwrap() http.ResponseWriter { return c.w }
+
+var errGone = errors.New("the client has left")
+
+// gone is the ResponseWriter of a client that has left.
+type gone struct{ http.ResponseWriter }
+
+func (gone) Write([]byte) (int, error) { return 0, errGone }
+func (gone) Flush()                    {}
 
 // headOnly sends no content, as a server does that was asked by HEAD.
 type headOnly struct{ *httptest.ResponseRecorder }

@@ -58,8 +58,9 @@ func Ask(r *http.Request, stored *httpcache.Response) *http.Request {
 //     with Content- are like any other.
 //   - What is for one connection only is not taken over; see [hopbyhop.Copy].
 //   - Age and Date are the 304's alone. Without an Age, the result has none;
-//     without a Date, it has the time received (RFC 9110 §6.6.1). With those of
-//     stored, the result would be too old as soon as it is made.
+//     without a Date, it has the time received, in GMT (RFC 9110 §5.6.7,
+//     §6.6.1). With those of stored, the result would be too old as soon as it
+//     is made.
 //
 // stored, which others are reading, and h are not changed, and share no values
 // with the result. Whether it may be kept is not asked here: storable.May says

@@ -70,8 +70,9 @@ func Ask(r *http.Request, stored *httpcache.Response) *http.Request {
 //     with Content- are like any other.
 //   - What is for one connection only is not taken over; see [hopbyhop.Copy].
 //   - Age and Date are the 304's alone. Without an Age, the result has none;
-//     without a Date, it has the time received (RFC 9110 §6.6.1). With those of
-//     stored, the result would be too old as soon as it is made.
+//     without a Date, it has the time received, in GMT (RFC 9110 §5.6.7,
+//     §6.6.1). With those of stored, the result would be too old as soon as it
+//     is made.
 //
 // stored, which others are reading, and h are not changed, and share no values
 // with the result. Whether it may be kept is not asked here: storable.May says
@@ -91,8 +92,9 @@ func Freshen(stored *httpcache.Response, h http.Header, requested, received time
 	if fresh.Get("Date") == "" {
 		fresh.Set("Date", received.UTC().Format(http.TimeFormat))
 	}
+	_, aged := fresh["Age"]
 	hopbyhop.Copy(fresh, stored.Header) // leaves what is there already
-	if h.Get("Age") == "" {
+	if !aged {
 		fresh.Del("Age")
 	}
 	return &httpcache.Response{Status: stored.Status, Header: fresh, Requested: requested, Received: received, Body: stored.Body}

@@ -3,6 +3,7 @@ package revalidate_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -25,7 +26,7 @@ const (
 
 var (
 	requested = time.Date(2026, 1, 7, 8, 0, 0, 0, time.UTC) // a Wednesday
-	received  = requested.Add(200 * time.Millisecond)
+	received  = requested.Add(1200 * time.Millisecond)
 )
 
 func TestAsk(t *testing.T) {
@@ -87,13 +88,20 @@ func TestAsk(t *testing.T) {
 	})
 
 	t.Run("keeps_all_else", func(t *testing.T) {
-		r := request("GET", "Accept-Language", "de", "Cookie", "table=4")
+		r := request("HEAD", "Accept-Language", "de", "Cookie", "table=4")
+		r.URL.Scheme, r.URL.Host, r.Host = "", "", "shop.test:8443" // as a server has it
+		r.Body = io.NopCloser(strings.NewReader("no onions"))
 		r = r.WithContext(context.WithValue(t.Context(), tableKey{}, 4))
 		out := ask(t, r, stored("ETag", `"7"`))
 		require.Equal(t, `"7"`, out.Header.Get("If-None-Match"), `If-None-Match of the copy: the stored response has ETag: "7"`)
 		require.Equal(t, "de table=4", out.Header.Get("Accept-Language")+" "+out.Header.Get("Cookie"), "Accept-Language and Cookie of the copy are those of the request: what comes may depend on them")
-		require.Equal(t, "GET https://shop.test/menu shop.test", fmt.Sprint(out.Method, " ", out.URL, " ", out.Host), "method, URL and host of the copy are those of the request")
+		require.Equal(t, "HEAD /menu shop.test:8443", fmt.Sprint(out.Method, " ", out.URL, " ", out.Host), "method, URL and host of the copy are those of the request")
+		require.Equal(t, r.RemoteAddr, out.RemoteAddr, "RemoteAddr of the copy is that of the request: who it comes from is told to the backend. http.NewRequest makes a new request, without it; r.Clone copies all that r has")
 		require.Equal(t, 4, out.Context().Value(tableKey{}), "the context of the copy is that of the request")
+		require.NotNil(t, out.Body, "the body of the copy is that of the request")
+		body, err := io.ReadAll(out.Body)
+		require.NoError(t, err, "what reading the body of the copy came to")
+		require.Equal(t, "no onions", string(body), "the body of the copy is that of the request")
 	})
 
 	t.Run("does_not_change_the_request", func(t *testing.T) {
@@ -136,9 +144,9 @@ func TestFreshen(t *testing.T) {
 	})
 
 	t.Run("keeps_the_status_and_the_body", func(t *testing.T) {
-		s := stored("ETag", `"7"`)
+		s := status(http.StatusNonAuthoritativeInfo, "ETag", `"7"`)
 		got := freshen(t, s, "ETag", `"7"`)
-		require.Equal(t, http.StatusOK, got.Status, "status of the result, where 200 is stored: 304 was said to the cache, and is over")
+		require.Equal(t, http.StatusNonAuthoritativeInfo, got.Status, "status of the result, where 203 is stored: that stays. The 304 was said to the cache, and is over")
 		require.Same(t, s.Body, got.Body, "body of the result: that which is stored. A 304 has no content, it says that this is the right one")
 	})
 
@@ -149,6 +157,14 @@ func TestFreshen(t *testing.T) {
 		require.NotSame(t, s, got, "the result is the stored response itself. Others are reading that at this moment: make another")
 		require.Equal(t, was, s.Header, "the header of the stored response, after Freshen: it must be as it was, for others are reading it at this moment. The result needs a map of its own")
 		require.Equal(t, then, s.Requested, "Requested of the stored response, after Freshen: it must be as it was")
+	})
+
+	t.Run("does_not_change_the_header_of_the_304", func(t *testing.T) {
+		h := header("ETag", `"7"`, "Cache-Control", "max-age=60", "Content-Length", "0", "Content-Encoding", "br")
+		was := h.Clone()
+		got := freshenBy(t, stored("ETag", `"7"`, "Age", "3"), h)
+		require.Equal(t, "max-age=60", got.Header.Get("Cache-Control"), "Cache-Control of the result: the 304's")
+		assert.Equal(t, was, h, "the header of the 304, after Freshen: it must be as it was, for it is the caller's, who may still send it on or write it to a log. What the result shall not have, delete from the result")
 	})
 
 	t.Run("shares_no_values", func(t *testing.T) {
@@ -171,6 +187,10 @@ func TestFreshen(t *testing.T) {
 			got := freshen(t, stored("ETag", `"7"`, "Cache-Control", "max-age=5"), "ETag", `"7"`, "Cache-Control", "max-age=60", field[0], field[1])
 			require.Equal(t, "max-age=60", got.Header.Get("Cache-Control"), "Cache-Control of the result: the 304's")
 			require.Empty(t, got.Header.Values(field[0]), "%s of the result, where none is stored, and the 304 says %s: the stored bytes are as they were, and that would make them something else (RFC 9111 §3.2)", field[0], field[1])
+			for _, h := range []http.Header{header("ETag", `"7"`), header("ETag", `"7"`, field[0], "other")} {
+				got = freshenBy(t, stored("ETag", `"7"`, field[0], field[1]), h)
+				require.Equal(t, []string{field[1]}, got.Header.Values(field[0]), "%s of the result, where %s is stored, and the 304 has %q: the stored bytes are as they were, and without what is said of them nobody can read them (RFC 9111 §3.2)", field[0], field[1], h)
+			}
 		}
 	})
 
@@ -194,7 +214,12 @@ func TestFreshen(t *testing.T) {
 		got := freshen(t, stored("ETag", `"7"`, "Date", monday), "ETag", `"7"`, "Date", tuesday)
 		require.Equal(t, []string{tuesday}, got.Header.Values("Date"), "Date of the result, where Monday is stored, and the 304 has Tuesday")
 		got = freshen(t, stored("ETag", `"7"`, "Date", monday), "ETag", `"7"`)
-		require.Equal(t, []string{"Wed, 07 Jan 2026 08:00:00 GMT"}, got.Header.Values("Date"), "Date of the result, where Monday is stored, and the 304, which came on Wednesday, has none: whoever stores a message without Date adds the time when it came (RFC 9110 §6.6.1). By the old Date the result would be two days old")
+		require.Equal(t, []string{"Wed, 07 Jan 2026 08:00:01 GMT"}, got.Header.Values("Date"), "Date of the result, where Monday is stored, and the 304, which came on Wednesday at 08:00:01.2, has none: whoever stores a message without Date adds the time when it came (RFC 9110 §6.6.1). By the old Date the result would be two days old")
+		soon(t, "Freshen", func() {
+			got = revalidate.Freshen(stored("ETag", `"7"`), header("ETag", `"7"`), requested, received.In(time.FixedZone("CET", 3600)))
+		})
+		require.NotNil(t, got, "Freshen returned nil, where what is stored and the 304 have the same ETag")
+		require.Equal(t, []string{"Wed, 07 Jan 2026 08:00:01 GMT"}, got.Header.Values("Date"), "Date of the result, where the 304 has none, and the time received is 09:00:01 CET: a date in a header is in GMT, and http.TimeFormat writes GMT behind whatever time it is given (RFC 9110 §5.6.7)")
 	})
 
 	for _, tt := range []struct {
@@ -222,6 +247,9 @@ func TestFreshen(t *testing.T) {
 		{"refuses_a_304_about_another_weak_ETag", "the origin has confirmed another version, whose content is not here", []string{"ETag", `W/"7"`}, []string{"ETag", `W/"8"`}},
 		{"refuses_a_304_about_another_date", "the origin has confirmed another version, whose content is not here", []string{"Last-Modified", monday}, []string{"Last-Modified", tuesday}},
 		{"refuses_a_304_about_another_ETag_of_the_same_date", "if there is an ETag it decides, since two versions may be of the same second", []string{"ETag", `"7"`, "Last-Modified", monday}, []string{"ETag", `"8"`, "Last-Modified", monday}},
+		{"refuses_an_older_date", "the origin has gone back to an older version, whose content is not here", []string{"Last-Modified", tuesday}, []string{"Last-Modified", monday}},
+		{"refuses_an_ETag_where_none_is_stored", "if the 304 has an ETag it decides, and the stored response must have the same. Which version it is, nobody said", []string{"Last-Modified", monday}, []string{"ETag", `"8"`, "Last-Modified", monday}},
+		{"refuses_a_date_where_none_is_stored", "if the 304 has no ETag, its date decides, and the stored response must have the same. Which version it is by its date, nobody said", []string{"ETag", `"7"`}, []string{"Last-Modified", monday}},
 		{"refuses_a_strong_ETag_for_a_weak_one", "a strong ETag vouches for each byte, a weak one never did: these may be other bytes, under a tag that says they are the same", []string{"ETag", `W/"7"`}, []string{"ETag", `"7"`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -246,6 +274,7 @@ func TestNotModified(t *testing.T) {
 			{fields: []string{"If-None-Match", `"6","7" , "8"`}, stored: seven, want: true},
 			{fields: []string{"If-None-Match", `,"6",, "7"`}, stored: seven, want: true},
 			{fields: []string{"If-None-Match", `"6"`, "If-None-Match", `"7"`}, stored: seven, want: true},
+			{fields: []string{"If-None-Match", "", "If-None-Match", `"7"`}, stored: seven, want: true},
 			{fields: []string{"If-None-Match", `"6", "8"`}, stored: seven},
 		}},
 		{"a_weak_ETag_is_as_good", "If-None-Match is compared weakly, W/ makes no difference: the client may use the copy that it has if it means the same (RFC 9110 §8.8.3.2, §13.1.2)", []row{
@@ -269,6 +298,8 @@ func TestNotModified(t *testing.T) {
 			{fields: []string{"If-Modified-Since", tuesday}, stored: seven, want: true},
 			{fields: []string{"If-Modified-Since", "Wed, 07 Jan 2026 08:00:00 GMT"}, stored: seven, want: true},
 			{fields: []string{"If-Modified-Since", monday}, stored: seven},
+			{fields: []string{"If-Modified-Since", tuesday}, stored: stored("Last-Modified", "Tuesday, 06-Jan-26 08:00:00 GMT"), want: true},
+			{fields: []string{"If-Modified-Since", tuesday}, stored: stored("Last-Modified", monday, "Date", "Wed, 07 Jan 2026 08:00:00 GMT"), want: true},
 			{fields: []string{"If-Modified-Since", "yesterday"}, stored: seven},
 		}},
 		{"the_ETag_counts_alone", "if there is an If-None-Match, If-Modified-Since does not count: two versions may be of the same second (RFC 9110 §13.1.3)", []row{
@@ -291,9 +322,10 @@ func TestNotModified(t *testing.T) {
 			{fields: []string{"If-Modified-Since", tuesday}, stored: stored("Date", tuesday, "Last-Modified", "monday"), want: true},
 			{fields: []string{"If-Modified-Since", monday}, stored: stored("Date", tuesday)},
 		}},
-		{"the_time_received_stands_in_for_Date", "where Last-Modified and Date are missing, the time received stands in for them: here Wednesday, 08:00:00.2, and a date has no fractions of a second (RFC 9111 §4.3.2)", []row{
-			{fields: []string{"If-Modified-Since", "Wed, 07 Jan 2026 08:00:00 GMT"}, stored: stored(), want: true},
-			{fields: []string{"If-Modified-Since", tuesday}, stored: stored()},
+		{"the_time_received_stands_in_for_Date", "where Last-Modified and Date are missing or no dates, the time received stands in for them: here Wednesday, 08:00:01.2, and a date has no fractions of a second (RFC 9111 §4.3.2)", []row{
+			{fields: []string{"If-Modified-Since", "Wed, 07 Jan 2026 08:00:01 GMT"}, stored: stored(), want: true},
+			{fields: []string{"If-Modified-Since", "Wed, 07 Jan 2026 08:00:00 GMT"}, stored: stored()},
+			{fields: []string{"If-Modified-Since", tuesday}, stored: stored("Date", "today")},
 		}},
 		{"only_GET_and_HEAD", "304 answers GET and HEAD; of anything else, a condition is for the origin to judge (RFC 9110 §13.2.2)", []row{
 			{method: "HEAD", fields: []string{"If-None-Match", `"7"`}, stored: seven, want: true},
@@ -303,7 +335,9 @@ func TestNotModified(t *testing.T) {
 		}},
 		{"only_instead_of_success", "a condition counts if the answer without it would be a 2xx (RFC 9110 §13.2.1): to the client, 304 means that its copy is good", []row{
 			{fields: []string{"If-None-Match", `"7"`}, stored: status(203, "ETag", `"7"`), want: true},
+			{fields: []string{"If-None-Match", `"7"`}, stored: status(204, "ETag", `"7"`), want: true},
 			{fields: []string{"If-None-Match", `"7"`}, stored: status(404, "ETag", `"7"`)},
+			{fields: []string{"If-Modified-Since", tuesday}, stored: status(404, "Last-Modified", tuesday)},
 			{fields: []string{"If-None-Match", `*`}, stored: status(301)},
 		}},
 		{"nobody_gets_a_304_who_did_not_ask_for_it", "a client that sent no condition may have no copy at all (RFC 9110 §15.4.5)", []row{

@@ -152,6 +152,23 @@ func (s *Service) undoLocked(ctx context.Context, one leftover) error {
 	return nil
 }
 
+// takeBack pays back what c has collected, for an order that cannot come about any more.
+// err says that this is open; if owed is empty, it is unknown whether there is a payment.
+func (s *Service) takeBack(ctx context.Context, c order.Charge) (owed string, err error) {
+	payment, err := s.c.Ports.Payments.Charge(ctx, c) // the same key: what became of it
+	switch {
+	case err == nil:
+	case !errors.Is(err, order.ErrUnknown) && (errors.Is(err, order.ErrDeclined) || errors.Is(err, order.ErrInvalid)):
+		return "", nil // nothing was collected, or it was paid back
+	default:
+		return "", err
+	}
+	if _, err := s.refund(ctx, c.Order, payment); err != nil {
+		return payment, err
+	}
+	return "", nil
+}
+
 // refund pays back payment. back is false, without an error, if it never can be: then
 // a human is told.
 func (s *Service) refund(ctx context.Context, id, payment string) (back bool, err error) {

@@ -84,6 +84,18 @@ func (s *Service) placeLocked(ctx context.Context, r order.Request) (o order.Ord
 			s.confirm(o)
 		}
 		return o, false, nil
+	case t.doubt && t.usedUp && !t.charged: // released by another replica, which may know of no payment
+		charge := order.Order{ID: r.ID, Totals: t.totals, Method: r.Method}.Charge()
+		owed, err2 := s.takeBack(ctx, charge)
+		switch {
+		case owed != "":
+			s.keep(leftover{r: r, back: true, owed: owed}, err2)
+		case err2 != nil:
+			s.keep(leftover{r: r, lines: t.lines, totals: t.totals}, err2)
+			return order.Order{}, false, fmt.Errorf("ordering: order %q: pay back what it may have cost: %w: %w", r.ID, order.ErrUnknown, err2)
+		default:
+			s.left.forget(r.ID)
+		}
 	case t.owed != "" || t.held:
 		s.keep(leftover{r: r, back: true, owed: t.owed}, err)
 	case t.unknown(err):

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -55,11 +58,24 @@ func goEnv(t testing.TB) []string {
 	return append(env, "GOWORK=", "GOFLAGS=", "CI=", "NO_COLOR=1")
 }
 
-// freeAddr is an address that nobody listens on.
+// freeAddr's ports count on from the first, which differs from process to process.
+var (
+	firstPort = rand.Uint32N(20_000)
+	ports     atomic.Uint32
+)
+
+// freeAddr is an address that nobody listens on, another one each time. "Port 0" would
+// be one of those that connections get for their own end: by the time somebody listens,
+// one may have it. From 12,000 to 32,000, no system gives any.
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer ln.Close()
-	return ln.Addr().String()
+	for range 100 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 12_000+(firstPort+ports.Add(1))%20_000)
+		if ln, err := net.Listen("tcp", addr); err == nil {
+			require.NoError(t, ln.Close())
+			return addr
+		}
+	}
+	require.FailNow(t, "a hundred ports were tried, and none is free")
+	return ""
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -27,9 +26,9 @@ import (
 	"clicktocode.example/04-middleware/solution/ratelimit"
 	"clicktocode.example/05-business-logic/order"
 	kitchen "clicktocode.example/05-business-logic/replica"
+	"clicktocode.example/05-business-logic/stacktest"
 	"clicktocode.example/06-database-cache/backing"
 	"clicktocode.example/06-database-cache/replica"
-	"clicktocode.example/06-database-cache/stacktest"
 )
 
 // load is how long customers click in TestDoubleClick: go test -run DoubleClick -load 10s
@@ -38,12 +37,12 @@ var load = flag.Duration("load", time.Second, "how long customers click in TestD
 // kills is how often each is killed in TestKill.
 var kills = flag.Int("kills", 1, "how often each is killed in TestKill")
 
-// few is how many mochi there are; of all else, there is plenty.
-const few = 50
+// child is the variable by which this test's binary knows that it is to be a role.
+const child = "STACK_CHILD"
 
 // TestMain is the stack's main for those roles that a test runs as processes.
 func TestMain(m *testing.M) {
-	if os.Getenv(stacktest.Child) != "" {
+	if os.Getenv(child) != "" {
 		stage.Main(stack(around(), unlimited))
 	}
 	goleak.VerifyTestMain(m)
@@ -53,22 +52,13 @@ func TestMain(m *testing.M) {
 var unlimited = kitchen.Config{RateLimit: ratelimit.Config{Rate: rate.Inf, Burst: 1}, Interval: 500 * time.Millisecond}
 
 func around() *replica.Surroundings {
-	return replica.Look(replica.Config{Stock: start(), Postgres: backing.PostgresConfig{DataDir: os.Getenv("STACK_DATA")}})
-}
-
-func start() map[string]int {
-	_, stock := kitchen.Menu()
-	for dish := range stock {
-		stock[dish] = 1_000_000
-	}
-	stock["mochi"] = few
-	return stock
+	return replica.Look(replica.Config{Stock: stacktest.Stock(), Postgres: backing.PostgresConfig{DataDir: os.Getenv("STACK_DATA")}})
 }
 
 // newStack is a stack that does not run yet, on a database with nothing in it.
 func newStack(t *testing.T) *stacktest.Stack {
 	t.Helper()
-	stacktest.Isolate(t, []string{"DNS", "BALANCER", "EDGE1", "EDGE2", "EDGE1_ADMIN", "EDGE2_ADMIN", "A", "B", "C", "PAYMENTS", "MAIL", "MEMCACHED", "POSTGRES"}, settings...)
+	isolate(t, "DNS", "BALANCER", "EDGE1", "EDGE2", "EDGE1_ADMIN", "EDGE2_ADMIN", "A", "B", "C", "PAYMENTS", "MAIL", "MEMCACHED", "POSTGRES")
 	data, err := os.MkdirTemp("", "stack-") // t.TempDir is not for postgres to enter, whom root's server runs as
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(data)) })
@@ -79,25 +69,16 @@ func newStack(t *testing.T) *stacktest.Stack {
 	}
 	require.NoError(t, where.Missing)
 	d, run := stack(where, unlimited)
-	return stacktest.New(t, d, run)
+	s := stacktest.New(t, d, run)
+	s.MenuAge = 2 * time.Second // of what is left of each dish, a replica may say what it was a second ago
+	return s
 }
 
-var settings = []string{"TRUSTED_PROXIES", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "SENDGRID_API_KEY", "MAIL_TO", "MAIL_FROM", "PICKER", "GIN_MODE", "DATABASE_URL", "MEMCACHED_SERVERS"}
-
-// click has customers click, again and again, until ctx is done and what they have asked
-// for is answered.
-func click(ctx context.Context, s *stacktest.Stack, customers int, total *stacktest.Tally) {
-	dishes := []string{"ramen", "gyoza", "tofu", "tea", "udon", "soba", "curry", "edamame", "miso", "mochi"}
-	var running sync.WaitGroup
-	for i := range customers {
-		c := s.Customer(fmt.Sprintf("guest-%d", i), i)
-		running.Go(func() {
-			for n := 0; ctx.Err() == nil; n++ {
-				c.DoubleClick(total, fmt.Sprintf("click-%d", n), order.Item{Dish: dishes[(i+n)%len(dishes)], Quantity: 1 + n%2}, *load+stacktest.Patience)
-			}
-		})
-	}
-	running.Wait()
+// isolate gives t surroundings of its own, with no setting but the addresses of names.
+func isolate(t *testing.T, names ...string) {
+	stacktest.Isolate(t, names...)
+	t.Setenv("DATABASE_URL", "")
+	t.Setenv("MEMCACHED_SERVERS", "")
 }
 
 // Two clicks on "Buy now" at once, which three replicas share between them, are one
@@ -109,19 +90,7 @@ func TestDoubleClick(t *testing.T) {
 	if raceEnabled {
 		customers = 8 // each request takes ten times as long
 	}
-	var total stacktest.Tally
-	ctx, stop := context.WithTimeout(t.Context(), *load)
-	defer stop()
-	began := time.Now()
-	click(ctx, s, customers, &total)
-	took := time.Since(began)
-	require.Empty(t, total.Faults, "what a customer must not see")
-	require.NotEmpty(t, total.Orders)
-	s.Audit(&total, start())
-
-	t.Logf("%d customers, %v: %d double clicks, %d orders (%.0f/s), %d sold out; %d requests (%.0f/s), of them %d met the other click under way, %d asked again after a fault, %d were pending at first; from the click to the order: median %v, p99 %v",
-		customers, took.Round(time.Millisecond), total.Clicks, len(total.Orders), float64(len(total.Orders))/took.Seconds(), total.SoldOut,
-		total.Requests.Load(), float64(total.Requests.Load())/took.Seconds(), total.UnderWay.Load(), total.Again.Load(), len(total.Pending), total.Quantile(.5), total.Quantile(.99))
+	t.Log(s.DoubleClick(customers, *load))
 }
 
 // A replica is killed, then memcached, then PostgreSQL, while customers click. No order
@@ -129,69 +98,63 @@ func TestDoubleClick(t *testing.T) {
 func TestKill(t *testing.T) {
 	s := newStack(t)
 	mortal := []string{"a", "b", "c", "memcached", "postgres"}
-	processes := map[string]*stacktest.Process{}
-	spawn := func(names ...string) {
-		var ready []<-chan struct{}
-		for _, name := range names {
-			p, is := s.Spawn(name)
-			processes[name], ready = p, append(ready, is)
-		}
-		s.Wait(ready...)
-	}
-	spawn(mortal...)
+	self, err := os.Executable()
+	require.NoError(t, err)
+	processes := &stacktest.Processes{Program: self, Env: append(os.Environ(), child+"=1", "GORACE=atexit_sleep_ms=0")}
+	t.Cleanup(func() { assert.NoError(t, processes.Close()) })
+	require.NoError(t, processes.Start(mortal...))
 	s.Start(mortal...)
 
-	var total stacktest.Tally
+	var told stacktest.Tally
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var running sync.WaitGroup
-	running.Go(func() { click(ctx, s, 8, &total) })
+	running.Go(func() { s.Click(ctx, 8, *load+stacktest.Patience, &told) })
 	more := func(when string) {
 		t.Helper()
-		before := total.Told()
-		require.Eventually(t, func() bool { return total.Told() >= before+20 }, stacktest.Patience, 5*time.Millisecond, when)
+		before := told.Told()
+		require.Eventually(t, func() bool { return told.Told() >= before+20 }, stacktest.Patience, 5*time.Millisecond, when)
 	}
 	more("when all is well")
 
-	menu := "http://" + os.Getenv("A_ADDR") + "/menu"
-	mallory := s.Customer("mallory", 99)
+	a, mallory := s.At("A", ""), s.Customer("mallory", 99)
 	for range *kills {
-		processes["b"].Kill()
+		require.NoError(t, processes.Kill("b"))
 		more("with b killed")
-		spawn("b")
+		require.NoError(t, processes.Start("b"))
 
 		s.Left() // and so memcached has the menu
-		processes["postgres"].Kill()
+		require.NoError(t, processes.Kill("postgres"))
 		require.Eventually(t, func() bool {
 			status, text, err := mallory.Place("dinner", order.Item{Dish: "ramen", Quantity: 1}, "pm_card_chargeDeclined")
 			var said struct{ Type, Detail string }
 			return err == nil && status == http.StatusServiceUnavailable && json.Unmarshal(text, &said) == nil && said.Detail != ""
 		}, stacktest.Patience, 5*time.Millisecond, "without PostgreSQL, an order is 503")
 		require.Eventually(t, func() bool { // a may believe for a moment that memcached is still away, and numbers are a second old
-			status, text, err := s.Ask(menu, "")
+			status, text, err := a.Ask("GET", "/menu", nil)
 			return err == nil && status == http.StatusOK && !bytes.Contains(text, []byte(`"left"`))
 		}, stacktest.Patience, 20*time.Millisecond, "without PostgreSQL, memcached has the menu, and nobody knows how much is left")
-		status, _, err := s.Ask("http://"+os.Getenv("A_ADDR")+"/healthz", "")
+		status, _, err := a.Ask("GET", "/healthz", nil)
 		require.NoError(t, err)
 		assert.Equal(t, http.StatusOK, status, "a replica stays, though PostgreSQL is away")
-		spawn("postgres")
+		require.NoError(t, processes.Start("postgres"))
 		more("with PostgreSQL back")
 
-		processes["memcached"].Kill()
+		require.NoError(t, processes.Kill("memcached"))
 		more("with memcached killed")
 		s.Left()
-		spawn("memcached")
+		require.NoError(t, processes.Start("memcached"))
 		require.Eventually(t, func() bool {
-			status, _, err := s.Ask(menu, "")
+			status, _, err := a.Ask("GET", "/menu", nil)
 			return err == nil && status == http.StatusOK && cachedMenu(os.Getenv("MEMCACHED_ADDR"))
 		}, stacktest.Patience, 20*time.Millisecond, "memcached is back, and used again")
 	}
 
 	stop()
 	running.Wait()
-	require.Empty(t, total.Faults, "what a customer must not see")
-	s.Audit(&total, start())
-	t.Logf("%d orders; %d requests, of them %d asked again after a fault, %d were pending at first", len(total.Orders), total.Requests.Load(), total.Again.Load(), len(total.Pending))
+	require.Empty(t, told.Faults, "what a customer must not see")
+	s.Audit(&told)
+	t.Logf("%d orders; %d requests, of them %d asked again after a fault, %d were pending at first", len(told.Orders), told.Requests.Load(), told.Again.Load(), told.Accepted.Load())
 }
 
 // cachedMenu reports whether the memcached at addr has the menu.
@@ -215,10 +178,9 @@ func TestEnvironment(t *testing.T) {
 		}
 		return strings.TrimSpace(all)
 	}
-	fresh := func(t *testing.T) { stacktest.Isolate(t, []string{"DNS", "A"}, settings...) }
 
 	t.Run("a_database_that_is_named_is_used_and_not_shown", func(t *testing.T) {
-		fresh(t)
+		isolate(t, "DNS", "A")
 		t.Setenv("DATABASE_URL", "postgres://cook:hidden@db.example/orders")
 		t.Setenv("MEMCACHED_SERVERS", "192.0.2.1:11211, 192.0.2.2:11211")
 		where := replica.Look(replica.Config{})
@@ -249,7 +211,7 @@ func TestEnvironment(t *testing.T) {
 		assert.Less(t, time.Since(began), 5*time.Second, "waiting would be no use")
 	})
 	t.Run("without_PostgreSQL_it_is_chapter_5_and_says_so", func(t *testing.T) {
-		fresh(t)
+		isolate(t, "DNS", "A")
 		d, run := stack(&replica.Surroundings{Missing: backing.ErrNoPostgres}, kitchen.Config{})
 		assert.Equal(t, "dns balancer edge1 edge2 a payments mail", names(d))
 		assert.Contains(t, d.Title, "without a database")

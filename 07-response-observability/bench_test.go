@@ -56,7 +56,7 @@ const (
 // go tool pprof.
 func BenchmarkService(b *testing.B) {
 	three := build(b, "clicktocode.example/03-reverse-proxy")
-	three.describe(nil)
+	three.describe()
 	three.startAll()
 	service := newStack(b)
 	service.startAll()
@@ -142,9 +142,9 @@ func (s *stack) orders() load {
 	dishes := []string{"ramen", "gyoza", "tofu", "tea", "udon", "soba", "curry", "edamame", "miso"}
 	heads := make([]string, *conns)
 	for i := range heads {
-		v := s.customer(300 + i)
-		defer v.leave()
-		status, text, err := v.ask(http.MethodPost, "/session", struct{}{})
+		v := s.Client(300 + i)
+		defer v.Leave()
+		status, text, err := v.Ask(http.MethodPost, "/session", struct{}{})
 		require.NoError(s.t, err)
 		require.Equal(s.t, http.StatusCreated, status, "%s", text)
 		var session struct{ Token string }
@@ -159,9 +159,9 @@ func (s *stack) orders() load {
 }
 
 func (s *stack) load(status int, next func(buf []byte, n int64) []byte) load {
-	config := s.roots.Clone()
+	config := s.TLS.Clone()
 	config.ServerName, config.NextProtos = "shop.test", []string{"http/1.1"}
-	return load{addr: s.addrs["BALANCER"], tls: config, status: status, next: next}
+	return load{addr: s.addr("balancer"), tls: config, status: status, next: next}
 }
 
 // explain logs how much CPU time one of l's requests takes in each role, and of all roles'
@@ -175,7 +175,7 @@ func (s *stack) explain(b *testing.B, l load) {
 	var files []string
 	var all sync.WaitGroup
 	for _, name := range s.roles() {
-		if s.addrs[strings.ToUpper(name)+"_ADMIN"] == "" {
+		if s.addr(name+"_admin") == "" {
 			continue // it is not one of our programs
 		}
 		file := filepath.Join(dir, strings.ReplaceAll(b.Name(), "/", "-")+"-"+name+".pprof")
@@ -194,7 +194,7 @@ func (s *stack) explain(b *testing.B, l load) {
 // top is the top of profiles, one line for each of the first few functions.
 func (s *stack) top(files []string) string {
 	const functions = 6 // a benchmark's log has ten lines
-	args := append([]string{"tool", "pprof", "-top", "-show=^clicktocode", fmt.Sprint("-nodecount=", functions), s.program}, files...)
+	args := append([]string{"tool", "pprof", "-top", "-show=^clicktocode", fmt.Sprint("-nodecount=", functions), s.Program}, files...)
 	out, err := exec.Command("go", args...).Output()
 	require.NoError(s.t, err)
 	var top strings.Builder
@@ -219,7 +219,7 @@ func (s *stack) usage(b *testing.B, l load) {
 
 // operator is what a role tells its operator.
 func (s *stack) operator(role, path string) ([]byte, error) {
-	resp, err := http.Get("http://" + s.addrs[strings.ToUpper(role)+"_ADMIN"] + path)
+	resp, err := http.Get("http://" + s.addr(role+"_admin") + path)
 	if err != nil {
 		return nil, err
 	}

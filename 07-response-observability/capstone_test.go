@@ -16,6 +16,9 @@ import (
 	"github.com/jmoiron/sqlx"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"clicktocode.example/05-business-logic/order"
+	"clicktocode.example/05-business-logic/stacktest"
 )
 
 // kills is whom serveTheDinner kills, in this order.
@@ -39,8 +42,8 @@ func TestService(t *testing.T) {
 		{"a_rolling_restart_is_not_noticed", (*stack).rollingRestart},
 	} {
 		t.Run(part.name, func(t *testing.T) {
+			defer func(whole testing.TB) { s.t = whole }(s.t)
 			s.t = t
-			defer func() { s.t = s.whole }()
 			part.run(s, t)
 		})
 	}
@@ -55,15 +58,15 @@ type crowd struct {
 
 	menus, refused atomic.Int64 // GET /menu: answers, and those that there was none of
 
-	mu     sync.Mutex        // guards what follows
-	acked  map[string]placed // orders that a customer was told of, by ID
-	failed []string          // requests that had no good answer
-	wrong  []string          // answers that are worse than none
+	mu     sync.Mutex                  // guards what follows
+	acked  map[string]stacktest.Placed // orders that a customer was told of, by ID
+	failed []string                    // requests that had no good answer
+	wrong  []string                    // answers that are worse than none
 }
 
 func (s *stack) crowd(customers int) *crowd {
 	ctx, stop := context.WithCancel(s.t.Context())
-	c := &crowd{s: s, stop: stop, acked: map[string]placed{}}
+	c := &crowd{s: s, stop: stop, acked: map[string]stacktest.Placed{}}
 	for i := range customers {
 		c.run.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
@@ -95,12 +98,12 @@ func (c *crowd) faults() (failed, wrong []string) {
 // dine is one visit. Who gets no answer about an order asks again, by the same key, as
 // long as it takes: so does a customer who wants to know.
 func (c *crowd) dine(i, n int) {
-	v := c.s.customer(i)
-	defer v.leave()
+	v := c.s.Client(i)
+	defer v.Leave()
 	var menu struct {
 		Dishes []struct{ ID string } `json:"dishes"`
 	}
-	if err := v.get("/menu", &menu); err != nil {
+	if err := v.Get("/menu", &menu); err != nil {
 		c.refused.Add(1)
 		c.note(&c.failed, "%v", err)
 		return
@@ -109,7 +112,7 @@ func (c *crowd) dine(i, n int) {
 	if len(menu.Dishes) != 10 {
 		c.note(&c.wrong, "a menu of %d dishes", len(menu.Dishes))
 	}
-	status, text, err := v.ask(http.MethodPost, "/session", struct{}{})
+	status, text, err := v.Ask(http.MethodPost, "/session", struct{}{})
 	var session struct {
 		Token string `json:"token"`
 	}
@@ -120,7 +123,7 @@ func (c *crowd) dine(i, n int) {
 		c.note(&c.failed, "POST /session: %d %.200s %v", status, text, err)
 		return
 	}
-	v.token = session.Token
+	v.Token = session.Token
 
 	o, ok := c.order(v, fmt.Sprintf("dinner-%d-%d", i, n), menu.Dishes[(i+n)%9].ID) // not the last, which is soon sold out
 	if !ok {
@@ -129,8 +132,8 @@ func (c *crowd) dine(i, n int) {
 	c.mu.Lock()
 	c.acked[o.ID] = o
 	c.mu.Unlock()
-	var again placed
-	if err := v.get("/orders/"+o.ID, &again); err != nil {
+	var again stacktest.Placed
+	if err := v.Get("/orders/"+o.ID, &again); err != nil {
 		if strings.Contains(err.Error(), "status 404") {
 			c.note(&c.wrong, "%v: it was acknowledged", err)
 		} else {
@@ -141,10 +144,9 @@ func (c *crowd) dine(i, n int) {
 	}
 }
 
-func (c *crowd) order(v *visit, key, dish string) (o placed, ok bool) {
-	body := map[string]any{"lines": []map[string]any{{"dish": dish, "quantity": 1}}}
-	for until := time.Now().Add(2 * patience); time.Now().Before(until); {
-		status, text, err := v.ask(http.MethodPost, "/orders", body, "Idempotency-Key", key)
+func (c *crowd) order(v *stacktest.Client, key, dish string) (o stacktest.Placed, ok bool) {
+	for until := time.Now().Add(2 * stacktest.Patience); time.Now().Before(until); {
+		status, text, err := v.Place(key, order.Item{Dish: dish, Quantity: 1}, "")
 		switch {
 		case err == nil && (status == http.StatusCreated || status == http.StatusAccepted):
 			if err := json.Unmarshal(text, &o); err != nil || o.ID == "" || len(o.Lines) != 1 || o.Lines[0].Dish != dish {
@@ -171,15 +173,15 @@ func (c *crowd) order(v *visit, key, dish string) (o placed, ok bool) {
 func (s *stack) healthy(customer int) time.Duration {
 	began := time.Now()
 	for n, row := 0, 0; row < 5; n++ {
-		probe := &crowd{s: s, acked: map[string]placed{}}
+		probe := &crowd{s: s, acked: map[string]stacktest.Placed{}}
 		probe.dine(customer, n)
 		if len(probe.failed)+len(probe.wrong) == 0 {
 			row++
 			continue
 		}
 		row = 0
-		if time.Since(began) > patience {
-			s.t.Fatalf("not healthy after %v: %v", patience, probe.failed)
+		if time.Since(began) > stacktest.Patience {
+			s.t.Fatalf("not healthy after %v: %v", stacktest.Patience, probe.failed)
 		}
 	}
 	return time.Since(began)
@@ -195,7 +197,7 @@ func (s *stack) balanced(c *crowd, start map[string]int) {
 	require.Eventually(t, func() bool {
 		require.NoError(t, db.Get(&open, `SELECT count(*) FROM orders WHERE state IN ('pending', 'cancelling')`))
 		return open == 0
-	}, 3*patience, 50*time.Millisecond, "orders that are not settled")
+	}, 3*stacktest.Patience, 50*time.Millisecond, "orders that are not settled")
 
 	kept := map[string]int64{}
 	rows := []struct {
@@ -213,14 +215,7 @@ func (s *stack) balanced(c *crowd, start map[string]int) {
 		assert.True(t, there, "order %s was acknowledged as %s, and is not among the paid ones", id, o.State)
 		assert.Equal(t, o.Total.Amount, total, "order %s", id)
 	}
-	charged := map[string]int64{}
-	for _, p := range s.payments.Payments() {
-		if p.Status == "succeeded" && p.Refunded == 0 {
-			assert.Zero(t, charged[p.Metadata["order"]], "order %s was charged twice", p.Metadata["order"])
-			charged[p.Metadata["order"]] += p.Amount
-		}
-	}
-	assert.Equal(t, kept, charged, "what each order costs, and what was charged for it")
+	assert.Equal(t, kept, stacktest.Charged(t, s.payments.Payments()), "what each order costs, and what was charged for it")
 
 	for _, d := range s.dishes(db) {
 		assert.Equal(t, start[d.ID], d.Stock+d.Sold, "%s: those at the start are those left, and those sold", d.ID)
@@ -240,7 +235,7 @@ func (s *stack) balanced(c *crowd, start map[string]int) {
 		}
 		return ids
 	}
-	require.Eventually(t, func() bool { return len(missing()) == 0 }, 3*patience, 100*time.Millisecond, "mail that was not sent")
+	require.Eventually(t, func() bool { return len(missing()) == 0 }, 3*stacktest.Patience, 100*time.Millisecond, "mail that was not sent")
 }
 
 // stocked has so much of each dish that none is sold out. It returns how much of each
@@ -274,7 +269,7 @@ func (s *stack) serveTheDinner(t *testing.T) {
 	for _, role := range strings.Split(*kills, ",") {
 		before, _ := c.faults()
 		refused := c.refused.Load()
-		s.kill(role)
+		require.NoError(t, s.Kill(role))
 		away := time.Now()
 		if role == "postgres" {
 			s.outage(c)
@@ -283,7 +278,7 @@ func (s *stack) serveTheDinner(t *testing.T) {
 			s.healthy(201)
 		}
 		without := time.Since(away)
-		s.start(role)
+		require.NoError(t, s.Start(role))
 		back := s.healthy(202)
 		after, _ := c.faults()
 		t.Logf("%s: away for %v; all is well %v after its return; %d requests without a good answer meanwhile", role, without.Round(time.Millisecond), back.Round(time.Millisecond), len(after)-len(before))
@@ -304,12 +299,12 @@ func (s *stack) outage(c *crowd) {
 	require.Eventually(s.t, func() bool {
 		after, _ := c.faults()
 		return len(after) > len(before)
-	}, patience, 10*time.Millisecond, "orders without a database")
-	v := s.customer(203)
-	defer v.leave()
+	}, stacktest.Patience, 10*time.Millisecond, "orders without a database")
+	v := s.Client(203)
+	defer v.Leave()
 	for range 300 {
 		var menu struct{}
-		require.NoError(s.t, v.get("/menu", &menu))
+		require.NoError(s.t, v.Get("/menu", &menu))
 	}
 }
 
@@ -321,10 +316,7 @@ func (s *stack) rollingRestart(t *testing.T) {
 	// Never two of one kind at once.
 	for _, group := range [][]string{{"a", "edge1", "worker"}, {"b", "edge2", "dns"}, {"c", "balancer"}} {
 		began := time.Now()
-		s.each(group, func(name string) {
-			s.stop(name)
-			s.start(name)
-		})
+		require.NoError(t, s.Restart(group...))
 		s.healthy(201)
 		failed, wrong := c.faults()
 		require.Empty(t, append(failed, wrong...), "after %v", group)

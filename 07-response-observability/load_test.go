@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"clicktocode.example/05-business-logic/stacktest"
 )
 
 // load asks a stack over many connections, each from an address of its own and with one
@@ -61,7 +63,7 @@ func (l load) run(conns int, d time.Duration) (perSecond float64, err error) {
 }
 
 func (l load) dial(i int) (net.Conn, error) {
-	dialer := net.Dialer{Timeout: patience}
+	dialer := net.Dialer{Timeout: stacktest.Patience}
 	if runtime.GOOS == "linux" { // which has all of 127.0.0.0/8
 		dialer.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 2, byte(i>>8), byte(i+1))}
 	}

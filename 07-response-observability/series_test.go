@@ -21,14 +21,14 @@ func (s *stack) metricsDoNotGrow(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range 8 { // customers, so that each edge has some
 			all.Go(func() {
-				v := s.customer(i)
-				defer v.leave()
+				v := s.Client(i)
+				defer v.Leave()
 				for n := range requests / 8 {
 					method, path := methods[n%len(methods)], paths[n/len(methods)%len(paths)]+rand.Text()
 					if method == "" {
 						method = rand.Text()
 					}
-					if _, _, err := v.ask(method, path, nil); err == nil {
+					if _, _, err := v.Ask(method, path, nil); err == nil {
 						answered.Add(1)
 					}
 				}

@@ -30,12 +30,7 @@ func (s *stack) cpu() map[string]float64 {
 		const hertz = 100 // of Linux on all that Go runs on
 		all[pid] = usage{parent, float64(user+system) / hertz}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	roles := map[int]string{}
-	for name, p := range s.running {
-		roles[p.cmd.Process.Pid] = name
-	}
+	roles := s.PIDs()
 	used := map[string]float64{}
 	for pid, u := range all {
 		for at := pid; at > 1; at = all[at].parent {

@@ -1,10 +1,7 @@
 package edge_test
 
 import (
-	"context"
-	"net/url"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -12,43 +9,14 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-)
 
-// browser is a headless Chromium that takes shop.test for s, and its certificate
-// for a good one. The test is skipped where there is none, but not in CI.
-func browser(t *testing.T, addr string) context.Context {
-	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
-	}
-	if path == "" {
-		const how = "no Chromium found: on Debian, apt-get install chromium"
-		if os.Getenv("CI") != "" {
-			require.FailNow(t, how)
-		}
-		t.Skip(how)
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()),
-		chromedp.Flag("ignore-certificate-errors", true),
-		chromedp.Flag("host-resolver-rules", "MAP shop.test "+addr+", EXCLUDE 127.0.0.1"))
-	ctx, stop := chromedp.NewExecAllocator(t.Context(), options...)
-	t.Cleanup(stop)
-	ctx, stop = chromedp.NewContext(ctx)
-	t.Cleanup(func() { _ = chromedp.Cancel(ctx); stop() })
-	return ctx
-}
+	"clicktocode.example/03-reverse-proxy/browser"
+)
 
 // TestPage clicks on "Buy now" in a real browser.
 func TestPage(t *testing.T) {
 	s := start(t)
-	u, err := url.Parse(s.URL)
-	require.NoError(t, err)
-	ctx := browser(t, u.Host)
+	ctx := browser.Open(t, s.Listener.Addr().String(), nil)
 	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate("https://shop.test/"), chromedp.WaitVisible(chromedp.CSS("#menu button"))))
 	menu, err := chromedp.Run(ctx, chromedp.Text(chromedp.CSS("#menu")))
 	require.NoError(t, err)
@@ -71,9 +39,7 @@ func TestPage(t *testing.T) {
 // answer of the row's. The shop's answers are made up in the browser.
 func TestPageKeys(t *testing.T) {
 	s := start(t)
-	u, err := url.Parse(s.URL)
-	require.NoError(t, err)
-	ctx := browser(t, u.Host)
+	ctx := browser.Open(t, s.Listener.Addr().String(), nil)
 	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate("https://shop.test/"), chromedp.WaitVisible(chromedp.CSS("#menu button"))))
 	const placed = `json(201, {id: "a-1", state: "paid", total: {amount: 1250, currency: "EUR"}})`
 	for _, row := range []struct {

@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"os"
 	"slices"
+	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -16,7 +16,7 @@ import (
 	till "clicktocode.example/05-business-logic/stripe/standin"
 )
 
-// Placed is an order as the kitchen sees it.
+// Placed is an order, as it is shown.
 type Placed struct {
 	ID, State string
 	Lines     []order.Item
@@ -27,7 +27,7 @@ type Placed struct {
 // says, if that is not nil.
 func (s *Stack) Orders(ok func(Placed) bool) (all []Placed) {
 	s.t.Helper()
-	token := s.Token("chef", "orders:read orders:kitchen")
+	chef := s.At("A", s.token("chef", "orders:read", "orders:kitchen"))
 	for end := time.Now().Add(Patience); ; time.Sleep(10 * time.Millisecond) {
 		all = nil
 		for after := ""; ; {
@@ -35,7 +35,7 @@ func (s *Stack) Orders(ok func(Placed) bool) (all []Placed) {
 				Orders []Placed
 				Next   string
 			}
-			s.Get("http://"+os.Getenv("A_ADDR")+"/orders?limit=100"+after, token, &page)
+			require.NoError(s.t, chef.Get("/orders?limit=100"+after, &page))
 			all = append(all, page.Orders...)
 			if page.Next == "" {
 				break
@@ -79,7 +79,7 @@ func listed[V any](s *Stack, what string) (all []V) {
 			HasMore bool `json:"has_more"`
 			Data    []json.RawMessage
 		}
-		s.Get("http://"+os.Getenv("PAYMENTS_ADDR")+"/v1/"+what+"?limit=100"+after, replica.StripeKey, &page)
+		require.NoError(s.t, s.At("PAYMENTS", replica.StripeKey).Get("/v1/"+what+"?limit=100"+after, &page))
 		var last struct{ ID string }
 		for _, text := range page.Data {
 			var v V
@@ -93,6 +93,20 @@ func listed[V any](s *Stack, what string) (all []V) {
 	}
 }
 
+// Charged is what each order's customer has paid and not got back, by the order's ID. No
+// order may have two such payments.
+func Charged(t testing.TB, payments []till.Payment) map[string]int64 {
+	t.Helper()
+	charged := map[string]int64{}
+	for _, p := range payments {
+		if kept := p.Amount - p.Refunded; p.Status == "succeeded" && kept != 0 {
+			assert.Zero(t, charged[p.Metadata["order"]], "order %s was charged twice", p.Metadata["order"])
+			charged[p.Metadata["order"]] += kept
+		}
+	}
+	return charged
+}
+
 // Left is what the menu of replica a says is left of each dish. An edge may have an
 // older one.
 func (s *Stack) Left() map[string]int {
@@ -103,7 +117,7 @@ func (s *Stack) Left() map[string]int {
 			Left int
 		}
 	}
-	s.Get("http://"+os.Getenv("A_ADDR")+"/menu", "", &menu)
+	require.NoError(s.t, s.At("A", "").Get("/menu", &menu))
 	left := map[string]int{}
 	for _, d := range menu.Dishes {
 		left[d.ID] = d.Left
@@ -112,18 +126,34 @@ func (s *Stack) Left() map[string]int {
 	return left
 }
 
+// Mailed is how many mails were sent.
+func (s *Stack) Mailed() int {
+	s.t.Helper()
+	var box struct {
+		Messages []struct{}
+		Dropped  int
+	}
+	require.NoError(s.t, s.At("MAIL", "").Get("/mailbox", &box))
+	return len(box.Messages) + box.Dropped
+}
+
 // Audit compares the books with what customers were told. Each order that is paid, as
 // they were told, is there, and paid, once, with what it costs. One that was pending is
 // so, too, or cancelled. There is no other order, and no other payment that is not paid
-// back. And of each dish, what is left and what was sold are what there was at the start.
-func (s *Stack) Audit(told *Tally, start map[string]int) {
+// back. And of each dish, what is left and what was sold are what there was at the
+// start: Stock.
+func (s *Stack) Audit(told *Tally) {
 	s.t.Helper()
 	orders := s.Orders(func(o Placed) bool { return o.State != "pending" && o.State != "cancelling" })
 	sold, due := map[string]int{}, map[string]int64{}
-	var ids []string
+	var ids, pending []string
 	for _, o := range orders {
-		open := slices.Contains(told.Pending, o.ID)
+		open := slices.Contains(told.pending, o.ID)
+		if open {
+			pending = append(pending, o.ID)
+		}
 		if o.State == "cancelled" && (open || !slices.Contains(told.Orders, o.ID)) {
+			told.Undone++
 			continue
 		}
 		assert.Equal(s.t, "paid", o.State, "order %s", o.ID)
@@ -135,26 +165,25 @@ func (s *Stack) Audit(told *Tally, start map[string]int) {
 			ids = append(ids, o.ID)
 		}
 	}
+	assert.ElementsMatch(s.t, told.pending, pending, "orders that customers were told are pending, and those of them in the books")
 	slices.Sort(ids)
 	slices.Sort(told.Orders)
 	assert.Equal(s.t, told.Orders, ids, "orders that customers were told are paid, and orders in the books")
-	paid := map[string]int64{}
-	for _, p := range s.Payments() {
-		if p.Status != "succeeded" || p.Refunded == p.Amount {
-			continue
+	payments := s.Payments()
+	for _, p := range payments {
+		if p.Refunded != 0 {
+			told.Undone++
 		}
-		assert.Zero(s.t, paid[p.Metadata["order"]], "order %s was charged twice", p.Metadata["order"])
-		paid[p.Metadata["order"]] += p.Amount
 	}
-	assert.Equal(s.t, due, paid, "what each order costs, and what was charged for it")
+	assert.Equal(s.t, due, Charged(s.t, payments), "what each order costs, and what was charged for it")
 	want := map[string]int{}
-	for dish, n := range start {
+	for dish, n := range Stock() {
 		want[dish] = n - sold[dish]
 		assert.GreaterOrEqual(s.t, want[dish], 0, "%s: more were sold than there were", dish)
 	}
 	left := s.Left()
-	for began := time.Now(); !maps.Equal(want, left) && time.Since(began) < 2*time.Second; left = s.Left() {
-		time.Sleep(50 * time.Millisecond) // what the menu says is a second old
+	for began := time.Now(); !maps.Equal(want, left) && time.Since(began) < s.MenuAge; left = s.Left() {
+		time.Sleep(50 * time.Millisecond)
 	}
 	assert.Equal(s.t, want, left, "what is left of each dish is what was not sold")
 }

@@ -137,6 +137,13 @@ func TestHandle(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a_field_of_the_same_name_in_a_group_is_another", func(t *testing.T) {
+		fields, text := one(t, func(l *slog.Logger) {
+			l.InfoContext(inside(t), "answered", slog.Group("upstream", slog.String("request_id", "theirs")))
+		})
+		require.Equal(t, "req-17", fields["request_id"], "Info(\"answered\", slog.Group(\"upstream\", \"request_id\", \"theirs\")): upstream.request_id is somebody else's, and ours is added. Only the record's own keys count. The line is %s", text)
+		require.Equal(t, map[string]any{"request_id": "theirs"}, group(t, fields, "upstream", text), "the line is %s", text)
+	})
 	t.Run("redacts_a_secret_in_a_group", func(t *testing.T) {
 		fields, text := one(t, func(l *slog.Logger) {
 			l.Info("call", slog.Group("request", slog.String("host", "api.stripe.com"), slog.Group("header", slog.String("Authorization", pin), slog.String("accept", "*/*"))))
@@ -163,6 +170,11 @@ func TestHandle(t *testing.T) {
 			l.Info("call", "client", valuer{slog.GroupValue(slog.String("name", "shop"), slog.String("client_secret", pin))})
 		})
 		require.NotContains(t, text, pin, "a slog.LogValuer whose value is a group with client_secret in it: what it is shows only when it is asked (Value.Resolve). The line is %s", text)
+		require.Equal(t, "shop", group(t, fields, "client", text)["name"], "the line is %s", text)
+
+		again := valuer{slog.AnyValue(valuer{slog.GroupValue(slog.String("name", "shop"), slog.String("client_secret", pin))})}
+		fields, text = one(t, func(l *slog.Logger) { l.Info("call", "client", again) })
+		require.NotContains(t, text, pin, "a slog.LogValuer whose value is a slog.LogValuer, whose value is a group with client_secret in it: Value.Resolve asks until there is nothing left to ask. The line is %s", text)
 		require.Equal(t, "shop", group(t, fields, "client", text)["name"], "the line is %s", text)
 	})
 	t.Run("leaves_the_callers_group_as_it_is", func(t *testing.T) {
@@ -312,6 +324,21 @@ func TestGroups(t *testing.T) {
 		})
 		require.Equal(t, "req-17", fields["request_id"], "upstream.request_id is somebody else's, and does not stand in the place of ours. The line is %s", text)
 		require.Equal(t, map[string]any{"request_id": "theirs"}, group(t, fields, "upstream", text), "the line is %s", text)
+	})
+	t.Run("each_line_has_the_ids_of_its_own_request", func(t *testing.T) {
+		lines, text := written(t, func(l *slog.Logger) {
+			for _, l := range []*slog.Logger{l, l.With("role", "a"), l.WithGroup("order")} {
+				l.InfoContext(inside(t), "placed")
+				l.InfoContext(request.WithID(t.Context(), "req-18"), "placed")
+			}
+		})
+		require.Len(t, lines, 6, "six lines were logged: %s", text)
+		for i, line := range lines {
+			require.Equal(t, []string{"req-17", "req-18"}[i%2], line["request_id"], "one logger, and by turns two requests that log by it, req-17 and req-18. What a Handle has found out is for its record alone: h serves all requests, and many at once. The lines are %s", text)
+		}
+		for i, logger := range []string{"without a group", "of With", "with a group open"} {
+			require.NotContains(t, lines[2*i+1], "trace_id", "the second request is in no trace, and that of the first is not its own. By the logger %s, the lines are %s", logger, text)
+		}
 	})
 	t.Run("all_is_redacted_in_one_that_is_a_secret", func(t *testing.T) {
 		fields, text := one(t, func(l *slog.Logger) {

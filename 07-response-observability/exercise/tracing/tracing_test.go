@@ -217,6 +217,16 @@ func TestServer(t *testing.T) {
 		tracing.Server(http.HandlerFunc(fine), tr, func(*http.Request) string { return "x" }).ServeHTTP(httptest.NewRecorder(), r)
 		require.Equal(t, outer.SpanContext().SpanID(), one(t, spans).Parent().SpanID(), "the span's parent. The request has no traceparent, and its context a span, which another handler in front has started: this one is a part of it")
 	})
+	t.Run("is_a_part_of_the_span_in_its_context_after_nonsense", func(t *testing.T) {
+		for _, texts := range [][]string{{"nonsense"}, {"00-" + strings.Repeat("0", 32) + "-" + spanID + "-01"}, {parent, parent}} {
+			tr, spans := tracer(t)
+			ctx, outer := tr.Start(t.Context(), "around")
+			r := httptest.NewRequest(http.MethodGet, "/orders/o-17", nil).WithContext(ctx)
+			r.Header["Traceparent"] = texts
+			tracing.Server(http.HandlerFunc(fine), tr, func(*http.Request) string { return "x" }).ServeHTTP(httptest.NewRecorder(), r)
+			require.Equal(t, outer.SpanContext().SpanID(), one(t, spans).Parent().SpanID(), "the span's parent, of a request with traceparent %q, in whose context there is a span: what cannot be read is as if it were not there, and takes nothing's place. Use what Parse returns only if it says so", texts)
+		}
+	})
 	t.Run("keeps_what_the_context_held", func(t *testing.T) {
 		tr, spans := tracer(t)
 		type key struct{}
@@ -272,30 +282,32 @@ func TestServer(t *testing.T) {
 		})
 	}
 	// broken serves a handler that panics with v, and returns with what that goes on.
-	broken := func(t *testing.T, tr trace.Tracer, v any) (got any) {
+	broken := func(t *testing.T, tr trace.Tracer, status int, v any) (got any) {
 		t.Helper()
 		defer func() { got = recover() }()
 		serve(t, tr, func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(http.StatusOK)
+			w.WriteHeader(status)
 			panic(v)
 		})
 		return nil
 	}
 	t.Run("ends_when_the_handler_panics", func(t *testing.T) {
 		tr, spans := tracer(t)
-		require.Equal(t, "burnt", broken(t, tr, "burnt"), "the panic goes on: it is recovery's")
+		require.Equal(t, "burnt", broken(t, tr, 200, "burnt"), "the panic goes on: it is recovery's")
 		require.Equal(t, codes.Error, one(t, spans).Status().Code, "the span has ended, and is an error: see defer")
 	})
 	t.Run("a_panic_goes_on_as_it_was", func(t *testing.T) {
 		tr, spans := tracer(t)
-		got := broken(t, tr, http.ErrAbortHandler)
+		got := broken(t, tr, 200, http.ErrAbortHandler)
 		one(t, spans)
 		require.True(t, got == http.ErrAbortHandler, "a handler has panicked with http.ErrAbortHandler, and behind Server the panic is with %#v: net/http knows that one value, and logs every other one. Do not recover: a deferred function runs all the same", got)
 	})
 	t.Run("a_panic_counts_as_500", func(t *testing.T) {
-		tr, spans := tracer(t)
-		broken(t, tr, "burnt")
-		require.Equal(t, "500", status(one(t, spans)), "http.response.status_code of a request whose handler has written 200, and panicked then: nobody got a whole answer, so it counts as 500")
+		for _, written := range []int{200, 404, 503} {
+			tr, spans := tracer(t)
+			broken(t, tr, written, "burnt")
+			require.Equal(t, "500", status(one(t, spans)), "http.response.status_code of a request whose handler has written %d, and panicked then: nobody got a whole answer, so it counts as 500", written)
+		}
 	})
 }
 
@@ -489,6 +501,9 @@ func TestTwoHops(t *testing.T) {
 		for _, s := range spans.Ended() {
 			byName[s.Name()] = s
 			assert.Equal(t, traceID, s.SpanContext().TraceID().String(), "the span %q: click, edge and kitchen are one trace", s.Name())
+		}
+		for _, name := range []string{"edge", "GET kitchen", "kitchen"} {
+			require.Contains(t, byName, name, "the names of all spans: the edge's, the edge's call to the kitchen (a GET), and the kitchen's")
 		}
 		require.Len(t, byName, 3, "spans: the edge's, the edge's call, and the kitchen's")
 		require.Equal(t, spanID, byName["edge"].Parent().SpanID().String(), "the edge's parent is the click")

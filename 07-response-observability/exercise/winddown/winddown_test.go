@@ -138,7 +138,8 @@ func TestRun(t *testing.T) {
 	}
 	bubble(t, "waits_for_the_notice_also_without_servers", func(t *testing.T) {
 		d := newDiary()
-		require.NoError(t, run(t, t.Context(), winddown.Plan{Notice: 3 * time.Second, Workers: []winddown.Step{d.step("outbox", 0)}}))
+		require.NoError(t, run(t, t.Context(), winddown.Plan{NotReady: func() { d.note("not ready") }, Notice: 3 * time.Second, Workers: []winddown.Step{d.step("outbox", 0)}}))
+		require.Zero(t, d.when(t, "not ready"), "NotReady is called at once, whatever else the Plan holds")
 		require.Equal(t, 3*time.Second, d.when(t, "outbox begins"), "a Plan with a Notice of 3s, a worker, and no Servers, because somebody else ends those: the worker was told to end so long after the beginning. Run waits for Notice whatever else the Plan holds")
 	})
 	bubble(t, "cuts_a_step_at_its_deadline", func(t *testing.T) {
@@ -261,11 +262,27 @@ func TestRun(t *testing.T) {
 	})
 	bubble(t, "leaves_no_context_behind", func(t *testing.T) {
 		given := make(chan context.Context, 3) // one list after the other, one Step in each
+		var (
+			mu     sync.Mutex
+			before context.Context
+		)
+		early := errors.New("too early")
 		keep := func(name string) []winddown.Step {
-			return []winddown.Step{{Name: name, Do: func(ctx context.Context) error { given <- ctx; return nil }}}
+			return []winddown.Step{{Name: name, Do: func(ctx context.Context) error {
+				given <- ctx
+				mu.Lock()
+				defer mu.Unlock()
+				if before != nil && before.Err() == nil {
+					return early
+				}
+				before = ctx
+				return nil
+			}}}
 		}
-		require.NoError(t, run(t, t.Context(), winddown.Plan{Servers: keep("http"), Workers: keep("outbox"), Pools: keep("postgres")}))
+		err := run(t, t.Context(), winddown.Plan{Servers: keep("http"), Workers: keep("outbox"), Pools: keep("postgres")})
 		require.Len(t, given, 3, "Steps that were called, of a server, a worker and a pool")
+		require.NotErrorIs(t, err, early, "a list has begun, and the context of the one before it, whose Steps have all returned, has not ended: whatever they have left running goes on beside the pools' end. A defer waits for the end of Run, and not of one list: call the cancel function behind Wait")
+		require.NoError(t, err, "three Steps that return nil")
 		for range 3 {
 			require.Error(t, (<-given).Err(), "the context of a list, after Run has returned: it has not ended. Who makes one by context.WithTimeout calls its cancel function, or its timer runs on, and whatever hangs on it")
 		}

@@ -78,8 +78,8 @@ type Job struct {
 // Each Send has a context that ends after Timeout, or with ctx. What became of a mail
 // is noted also if ctx has ended meanwhile.
 //
-// The error is that of the database, or ctx's, wrapped; what was done before it is
-// in the Result all the same.
+// The error is that of the database, or ctx's, wrapped (see pgfault.Of); what was done
+// before it is in the Result all the same. What a mail's Send returns is none of Work's.
 func Work(ctx context.Context, db *sqlx.DB, mailer order.Mailer, c Config) (Result, error) {
 	c = c.filled()
 	var done Result
@@ -107,9 +107,9 @@ func scan(row *sqlx.Row) (j Job, err error) {
 }
 
 // wait is how long to wait after so many attempts, at least 1: c.Backoff, doubled
-// with each attempt after the first, and at most c.MaxBackoff. Of that, it is a
-// random part, from half of it to all of it: mails that failed together, because the
-// provider was away, shall not come back together.
+// with each attempt after the first, and at most c.MaxBackoff, also where c.Backoff alone
+// is more. Of that, it is a random part, from half of it to all of it: mails that failed
+// together, because the provider was away, shall not come back together.
 func wait(c Config, attempts int) time.Duration {
 	// TODO(worker): Mind the overflow: 5 s doubled forty times is a negative number. rand.N(d) is a
 	// random time from 0 to less than d.

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"clicktocode.example/01-dns-tcp-tls/panics"
 	"clicktocode.example/05-business-logic/order"
 	"clicktocode.example/06-database-cache/pgtest"
 	"clicktocode.example/07-response-observability/exercise/worker"
@@ -84,7 +85,7 @@ func work(t *testing.T, db *sqlx.DB, mailer order.Mailer, c worker.Config) (work
 	defer stop()
 	done := make(chan result, 1)
 	go func() {
-		r, err := worker.Work(ctx, db, mailer, c)
+		r, err := attempt(ctx, db, mailer, c)
 		done <- result{r, err}
 	}()
 	select {
@@ -93,6 +94,35 @@ func work(t *testing.T, db *sqlx.DB, mailer order.Mailer, c worker.Config) (work
 	case <-time.After(4 * time.Second):
 		require.Fail(t, "Work has not returned, though its context has ended")
 		return worker.Result{}, nil
+	}
+}
+
+// attempt is worker.Work. Its panics are errors.
+func attempt(ctx context.Context, db *sqlx.DB, mailer order.Mailer, c worker.Config) (r worker.Result, err error) {
+	if fault := panics.In(func() { r, err = worker.Work(ctx, db, mailer, c) }); fault != "" {
+		return r, fmt.Errorf("Work has panicked: %s", fault)
+	}
+	return r, err
+}
+
+// blocked is how many others wait in the database for what tx has locked, once there
+// are so many, or something is in ended, or after two seconds.
+func blocked(t *testing.T, db *sqlx.DB, tx *sqlx.Tx, many int, ended <-chan error) (n int) {
+	t.Helper()
+	var pid int
+	require.NoError(t, tx.GetContext(t.Context(), &pid, `SELECT pg_backend_pid()`))
+	every := time.NewTicker(2 * time.Millisecond)
+	defer every.Stop()
+	for late := time.After(2 * time.Second); ; {
+		require.NoError(t, db.GetContext(t.Context(), &n, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND $1 = ANY (pg_blocking_pids(pid))`, pid))
+		if n >= many || len(ended) > 0 {
+			return n
+		}
+		select {
+		case <-every.C:
+		case <-late:
+			return n
+		}
 	}
 }
 
@@ -140,14 +170,16 @@ func TestWork(t *testing.T) {
 		require.Equal(t, worker.Result{Sent: 3}, r)
 	})
 	leaf("handles_no_more_than_a_batch", func(t *testing.T, db *sqlx.DB) {
-		for i := range 3 {
-			write(t, db, fmt.Sprint("m-", i), time.Second)
+		for i := range 5 {
+			write(t, db, fmt.Sprint("m-", i), time.Hour-time.Duration(i)*time.Minute)
 		}
-		p := &post{}
-		r, err := work(t, db, p, worker.Config{Batch: 2})
+		p := &post{do: func(_ context.Context, m order.Mail) error {
+			return map[string]error{"m-0": away, "m-1": away}[m.Key]
+		}}
+		r, err := work(t, db, p, worker.Config{Batch: 3})
 		require.NoError(t, err)
-		require.Equal(t, worker.Result{Sent: 2}, r, "three mails are due, and Batch is 2")
-		require.Len(t, p.keys(), 2)
+		require.Equal(t, []string{"m-0", "m-1", "m-2"}, p.keys(), "five mails are due, of which the first two cannot be sent, and Batch is 3: what could not be sent has been handled, too")
+		require.Equal(t, worker.Result{Sent: 1, Later: 2}, r, "five mails are due, and Batch is 3")
 	})
 	leaf("leaves_what_is_not_due", func(t *testing.T, db *sqlx.DB) {
 		write(t, db, "tomorrow", -24*time.Hour)
@@ -220,14 +252,36 @@ func TestWork(t *testing.T) {
 		require.InDelta(t, 2700, look(t, db, "m-1").Wait, 901, "seconds until it is due again after attempt 100, with a MaxBackoff of an hour: a time that is doubled a hundred times does not fit into 64 bits")
 	})
 	leaf("spreads_its_waits", func(t *testing.T, db *sqlx.DB) {
-		for i := range 20 {
-			write(t, db, fmt.Sprint("m-", i), time.Second)
+		for _, attempts := range []int{0, 6} {
+			_, err := db.Exec(`DELETE FROM outbox`)
+			require.NoError(t, err)
+			for i := range 20 {
+				write(t, db, fmt.Sprint("m-", i), time.Second)
+			}
+			_, err = db.Exec(`UPDATE outbox SET attempts = $1`, attempts)
+			require.NoError(t, err)
+			c := worker.Config{Backoff: time.Hour, MaxBackoff: time.Hour, Batch: 20}
+			if attempts > 0 {
+				c.Backoff = 10 * time.Minute
+			}
+			_, err = work(t, db, fails(away), c)
+			require.NoError(t, err)
+			var got struct {
+				Minutes     int
+				Least, Most float64
+			}
+			require.NoError(t, db.Get(&got, `SELECT count(DISTINCT floor(wait / 60)) AS minutes, min(wait) AS least, max(wait) AS most
+				FROM (SELECT extract(epoch FROM due - now())::float8 AS wait FROM outbox) AS waits`))
+			require.Greater(t, got.Minutes, 5, "twenty mails failed together, at attempt %d, with a Backoff of %v and a MaxBackoff of an hour: the different minutes in which they are due again. If they come back together, the post is overrun the moment it is up (jitter). The random part is taken last, of the wait that MaxBackoff has cut", attempts+1, c.Backoff)
+			require.Greater(t, got.Least, 1700.0, "the same twenty mails: seconds until the first one is due again. The random part is at least half of an hour")
+			require.LessOrEqual(t, got.Most, 3600.0, "the same twenty mails: seconds until the last one is due again. MaxBackoff is an hour")
 		}
-		_, err := work(t, db, fails(away), worker.Config{Backoff: time.Hour, MaxBackoff: time.Hour, Batch: 20})
+	})
+	leaf("waits_no_longer_than_the_most", func(t *testing.T, db *sqlx.DB) {
+		write(t, db, "m-1", time.Second)
+		_, err := work(t, db, fails(away), worker.Config{Backoff: 24 * time.Hour})
 		require.NoError(t, err)
-		var minutes int
-		require.NoError(t, db.Get(&minutes, `SELECT count(DISTINCT floor(extract(epoch FROM due - now()) / 60)) FROM outbox`))
-		require.Greater(t, minutes, 5, "twenty mails failed together, with a Backoff of an hour: the different minutes in which they are due again. If they come back together, the post is overrun the moment it is up (jitter)")
+		require.InDelta(t, 2700, look(t, db, "m-1").Wait, 901, "seconds until it is due again after the first attempt, with a Backoff of a day and a MaxBackoff of 0, which means an hour: that bounds each wait, the first one, too")
 	})
 	leaf("sets_poison_aside", func(t *testing.T, db *sqlx.DB) {
 		write(t, db, "poison", time.Second)
@@ -285,13 +339,42 @@ func TestWork(t *testing.T) {
 		require.Equal(t, []string{"m-1"}, p.keys())
 		require.Zero(t, open, "transactions that were open while the mail was being sent: the post takes seconds, and each worker would keep a connection, a lock, and old rows from being cleaned up, for as long")
 	})
+	leaf("two_that_take_at_once_take_two", func(t *testing.T, db *sqlx.DB) {
+		write(t, db, "first", time.Hour)
+		write(t, db, "second", time.Second)
+		// As long as this lock is there, everybody may look into the table, and lock a row
+		// of it, but nobody may change one.
+		lock, err := db.BeginTxx(t.Context(), nil)
+		require.NoError(t, err)
+		defer lock.Rollback()
+		_, err = lock.Exec(`LOCK TABLE outbox IN SHARE MODE`)
+		require.NoError(t, err)
+		p := &post{}
+		ended := make(chan error, 2)
+		ctx, stop := context.WithTimeout(t.Context(), 3*time.Second)
+		defer stop()
+		for range 2 {
+			go func() { _, err := attempt(ctx, db, p, worker.Config{}); ended <- err }()
+		}
+		blocked(t, db, lock, 2, ended)
+		require.NoError(t, lock.Rollback())
+		for range 2 {
+			select {
+			case err := <-ended:
+				assert.NoError(t, err)
+			case <-time.After(4 * time.Second):
+				require.Fail(t, "Work has not returned, though its context has ended")
+			}
+		}
+		require.ElementsMatch(t, []string{"first", "second"}, p.keys(), "two mails are due, and two workers come at the same moment: what they have sent, together. To look for a row and to take it is one statement, UPDATE … WHERE id = (SELECT … FOR UPDATE SKIP LOCKED). A lock lasts as long as its transaction: between two statements, the other worker finds the same row")
+	})
 	leaf("two_workers_share", func(t *testing.T, db *sqlx.DB) {
 		write(t, db, "first", time.Hour)
 		write(t, db, "second", time.Second)
 		sending, goOn := make(chan struct{}), make(chan struct{})
 		slow := &post{do: func(context.Context, order.Mail) error { close(sending); <-goOn; return nil }}
 		ended := make(chan error, 1)
-		go func() { _, err := worker.Work(context.Background(), db, slow, worker.Config{Batch: 1}); ended <- err }()
+		go func() { _, err := attempt(context.Background(), db, slow, worker.Config{Batch: 1}); ended <- err }()
 		select {
 		case <-sending:
 		case <-time.After(2 * time.Second):
@@ -311,7 +394,7 @@ func TestWork(t *testing.T) {
 		dying := &post{do: func(context.Context, order.Mail) error { close(sending); <-goOn; return away }}
 		ended := make(chan error, 1)
 		go func() {
-			_, err := worker.Work(context.Background(), db, dying, worker.Config{Lease: time.Minute, Timeout: 50 * time.Second})
+			_, err := attempt(context.Background(), db, dying, worker.Config{Lease: time.Minute, Timeout: 20 * time.Second})
 			ended <- err
 		}()
 		select {
@@ -319,6 +402,7 @@ func TestWork(t *testing.T) {
 		case <-time.After(2 * time.Second):
 			require.Fail(t, "the worker has sent nothing", "a mail is due")
 		}
+		lease := look(t, db, "m-1").Wait
 		next := &post{}
 		_, err := work(t, db, next, worker.Config{})
 		require.NoError(t, err)
@@ -329,6 +413,7 @@ func TestWork(t *testing.T) {
 		close(goOn) // it was not dead after all, and notes that it has failed
 		late := <-ended
 		require.NoError(t, err)
+		require.InDelta(t, 50, lease, 10.1, "a worker sends the mail, with a Lease of a minute and a Timeout of 20 s: seconds until another one may take it. PostgreSQL is told the lease in a unit of its own: $1 * interval '1 microsecond' takes microseconds")
 		require.Empty(t, early, "a worker has the mail, and its Lease of a minute is not over: what another one sends")
 		require.Equal(t, []string{"m-1"}, next.keys(), "a worker has taken the mail a minute ago, and was not heard of since: when its Lease is over, the next one sends the mail, with the same key. Whoever crosses it off before it is sent loses it with his life")
 		require.True(t, after.Sent)
@@ -341,10 +426,53 @@ func TestWork(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		p := &post{do: func(context.Context, order.Mail) error { stop(); return nil }}
-		_, err := worker.Work(ctx, db, p, worker.Config{})
+		r, err := attempt(ctx, db, p, worker.Config{})
 		require.Equal(t, []string{"m-1"}, p.keys(), "ctx ended while the first mail was being sent: no other one is begun")
 		require.True(t, look(t, db, "m-1").Sent, "the first was sent, and has to be noted as such: otherwise it is sent again")
 		require.ErrorIs(t, err, context.Canceled, "the error is ctx's")
+		require.Equal(t, worker.Result{Sent: 1}, r, "what was done before the error is in the Result all the same: somebody counts it")
+	})
+	leaf("ends_an_attempt_with_its_context", func(t *testing.T, db *sqlx.DB) {
+		write(t, db, "m-1", time.Second)
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		ended := false
+		p := &post{do: func(ctx context.Context, _ order.Mail) error {
+			stop()
+			select {
+			case <-ctx.Done():
+				ended = true
+			case <-time.After(time.Second):
+			}
+			return errors.Join(order.ErrUnknown, ctx.Err())
+		}}
+		r, _ := attempt(ctx, db, p, worker.Config{})
+		require.Equal(t, []string{"m-1"}, p.keys(), "one mail is due in the table outbox: the keys of what was sent")
+		require.True(t, ended, "Work's context ended while the mail was being sent, and a second later that of Send has not: the worker is told to end, and whoever told it does not wait for a slow post. Send's context is made of ctx")
+		require.Equal(t, worker.Result{Later: 1}, r, "nobody knows whether it was sent: it is tried again")
+	})
+	leaf("stops_waiting_for_the_database_when_its_context_ends", func(t *testing.T, db *sqlx.DB) {
+		write(t, db, "m-1", time.Second)
+		lock, err := db.BeginTxx(t.Context(), nil)
+		require.NoError(t, err)
+		defer lock.Rollback()
+		_, err = lock.Exec(`LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE`)
+		require.NoError(t, err)
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		done := make(chan error, 1)
+		go func() { _, err := attempt(ctx, db, &post{}, worker.Config{}); done <- err }()
+		require.Equal(t, 1, blocked(t, db, lock, 1, done), "a mail is due, and somebody has locked the table: workers that wait for it")
+		stop()
+		returned := false
+		select {
+		case err = <-done:
+			returned = true
+		case <-time.After(2 * time.Second):
+		}
+		require.NoError(t, lock.Rollback())
+		require.True(t, returned, "somebody has locked the table, and Work's context ended while take waited for it: it waits still. The statement gets ctx, too (QueryRowxContext)")
+		require.ErrorIs(t, err, context.Canceled, "the error is ctx's: the driver says only that the statement was cancelled, and pgfault.Of says why")
 	})
 	leaf("gives_each_attempt_a_deadline", func(t *testing.T, db *sqlx.DB) {
 		write(t, db, "m-1", time.Second)
@@ -367,7 +495,17 @@ func TestWork(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []string{"m-1"}, p.keys())
 		closed := pgtest.Open(t)
-		require.NoError(t, closed.Close())
+		write(t, closed, "m-1", time.Hour)
+		write(t, closed, "m-2", time.Second)
+		closing := &post{do: func(_ context.Context, m order.Mail) error {
+			if m.Key == "m-2" {
+				return closed.Close()
+			}
+			return nil
+		}}
+		r, err := work(t, closed, closing, worker.Config{Batch: 2})
+		require.Error(t, err, "Work with a database that goes away while the mail is being sent: what became of it could not be noted, and will be sent again. Who runs the worker has to hear of it")
+		require.Positive(t, r.Sent, "Result.Sent, where a first mail was sent and noted, and then the database went away: what was done before the error is in the Result all the same")
 		_, err = work(t, closed, p, worker.Config{})
 		require.Error(t, err, "Work with a database that is closed: the loop around it must know, or it would think that nothing is due")
 	})

@@ -52,7 +52,7 @@ func Tag(version int, mediaType string) string {
 // version, since the condition is about what was seen, in whatever form. None means that
 // there is nothing.
 //
-// First If-Match, if r has it. If it does not hold, status is 412 Precondition Failed.
+// First If-Match, if r has it, be it empty. If it does not hold, status is 412 Precondition Failed.
 // It holds
 //   - if it is "*", and something is there; or
 //   - if one of those that it lists is one of tags by the strong comparison (§8.8.3.2).

@@ -53,7 +53,8 @@ type Outbox struct {
 // in this transaction or another one, nothing is added, the one that is there stays as
 // it is and is not locked, and that is no error: tx goes on. Where another transaction
 // has enqueued the key and is still open, Enqueue waits for its end: only then it is
-// known whether there is one.
+// known whether there is one. Two keys do not wait for each other: Enqueue locks neither
+// the table nor anything else that orders have in common.
 //
 // A Key or To that is empty is an *order.InvalidError, and tx goes on, too: nothing was
 // asked of the database. Subject and Text may be empty. Of the other errors, see

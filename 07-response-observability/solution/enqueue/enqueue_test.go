@@ -82,23 +82,23 @@ func backend(t *testing.T, tx *sqlx.Tx) (pid int) {
 }
 
 // waits returns once what was started in the transaction of pid waits for somebody
-// else's lock, or has returned.
-func waits(t *testing.T, db *sqlx.DB, pid int, done <-chan error) {
+// else's lock, which is true, or has returned.
+func waits(t *testing.T, db *sqlx.DB, pid int, done <-chan error) (locked bool) {
 	t.Helper()
 	every := time.NewTicker(2 * time.Millisecond)
 	defer every.Stop()
 	for late := time.After(2 * time.Second); len(done) == 0; {
-		var locked bool
 		require.NoError(t, db.GetContext(t.Context(), &locked, `SELECT cardinality(pg_blocking_pids($1)) > 0`, pid))
 		if locked {
-			return
+			return true
 		}
 		select {
 		case <-every.C:
 		case <-late:
-			return // what it does, nobody knows: the assertion behind this will tell
+			return false // what it does, nobody knows: the assertion behind this will tell
 		}
 	}
+	return false
 }
 
 // there is how many mails of that key another connection sees.
@@ -136,7 +136,7 @@ func TestEnqueue(t *testing.T) {
 		mail order.Mail
 		why  string
 	}{
-		{"keeps_all_of_the_mail", order.Mail{Key: "Order-17", To: "Ada@example.com", Subject: "Your order", Text: " Two ramen\nare on their way.\n"},
+		{"keeps_all_of_the_mail", order.Mail{Key: " Order-17", To: "Ada@example.com", Subject: "Your order ", Text: " Two ramen\nare on their way.\n"},
 			"the worker knows nothing of the mail but what stands in its row"},
 		{"keeps_an_apostrophe", order.Mail{Key: "O'Hara-1", To: "o'hara@example.com", Subject: "O'Hara's order", Text: "x'); DELETE FROM outbox; --"},
 			"a value that stands in the statement's text ends where it has an apostrophe, and what follows is taken for SQL. Values go by $1 … $4, as arguments"},
@@ -148,7 +148,7 @@ func TestEnqueue(t *testing.T) {
 			require.NoError(t, call(t, b, tx, want), "Enqueue of %+v: %s", want, test.why)
 			require.NoError(t, tx.Commit(), "COMMIT after Enqueue of %+v", want)
 			var got order.Mail
-			require.NoError(t, db.QueryRowxContext(t.Context(), `SELECT key, "to", subject, text FROM outbox WHERE lower(key) = lower($1)`, want.Key).Scan(&got.Key, &got.To, &got.Subject, &got.Text), "the row of the mail %+v in the table outbox", want)
+			require.NoError(t, db.QueryRowxContext(t.Context(), `SELECT key, "to", subject, text FROM outbox WHERE lower(trim(key)) = lower(trim($1))`, want.Key).Scan(&got.Key, &got.To, &got.Subject, &got.Text), "the row of the mail %+v in the table outbox", want)
 			require.Equal(t, want, got, "the row of the mail %+v: %s", want, test.why)
 		})
 	}
@@ -207,6 +207,13 @@ func TestEnqueue(t *testing.T) {
 		require.NoError(t, err, "the caller goes on with its transaction after Enqueue, which must not have ended it")
 		require.NoError(t, tx.Commit(), "the caller commits, and nobody else")
 		require.Equal(t, 1, there(t, db, "first-half"), "a mail was enqueued, a dish inserted, and all committed: rows of the mail's key in the table outbox")
+	})
+	t.Run("its_hour_is_the_databases", func(t *testing.T) {
+		tx := begin(t, db)
+		require.NoError(t, call(t, b, tx, mail("hour")), "Enqueue")
+		var now bool
+		require.NoError(t, tx.GetContext(t.Context(), &now, `SELECT due = now() AND created = now() FROM outbox WHERE key = 'hour'`), "the mail's row in the table outbox")
+		require.True(t, now, "due and created are the hour of the transaction by the database's clock, which is the one that the worker asks. A replica's own clock is another one, and a mail that was due by a fast one waits: leave these columns to their defaults")
 	})
 	for _, test := range []struct {
 		name string
@@ -307,7 +314,7 @@ func TestEnqueue(t *testing.T) {
 		require.NoError(t, end(first), "the first transaction's end")
 		err, returned := result(done)
 		require.True(t, returned, "two transactions enqueue the same key at once. The first has ended, and Enqueue in the second one still waits")
-		require.NoError(t, err, "two transactions enqueue the same key at once: Enqueue in the second one. To look whether the key is there, and then to insert it, are two steps, and the first transaction's COMMIT came in between: one statement does both, ON CONFLICT")
+		require.NoError(t, err, "two transactions enqueue the same key at once: Enqueue in the second one. To look whether the key is there, and then to insert it, are two steps, and the first transaction's COMMIT came in between: it is ON CONFLICT that makes one of them. WHERE NOT EXISTS does not")
 		require.NoError(t, second.Commit(), "COMMIT of the second transaction")
 	}
 	t.Run("the_same_key_at_the_same_time_is_one_mail", func(t *testing.T) {
@@ -317,6 +324,21 @@ func TestEnqueue(t *testing.T) {
 	t.Run("is_there_if_the_other_one_was_rolled_back", func(t *testing.T) {
 		two(t, "lone", (*sqlx.Tx).Rollback)
 		require.Equal(t, 1, there(t, db, "lone"), "two transactions have enqueued the same key at once. The first was rolled back, the second one committed: its order is there, and so is its mail")
+	})
+	t.Run("another_key_waits_for_nobody", func(t *testing.T) {
+		first, second := begin(t, db), begin(t, db)
+		pid := backend(t, second)
+		require.NoError(t, call(t, b, first, mail("mine")), "Enqueue, in the first of two transactions")
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		done := start(ctx, b, second, mail("yours"))
+		locked := waits(t, db, pid, done)
+		require.False(t, locked, "a transaction has enqueued the key \"mine\" and is still open, and Enqueue of the key \"yours\", in another one, waits for it: all orders of the shop would be placed one after the other. Lock nothing: the table's unique key sees to it that there is no second mail")
+		err, returned := result(done)
+		require.True(t, returned, "Enqueue of the key \"yours\" has not returned, while another transaction has enqueued \"mine\"")
+		require.NoError(t, err, "Enqueue of the key \"yours\", while another transaction has enqueued \"mine\"")
+		require.NoError(t, second.Commit(), "COMMIT of the second transaction")
+		require.Equal(t, 1, there(t, db, "yours"), "rows of the key that the second transaction has brought")
 	})
 	t.Run("a_text_that_cannot_be_kept_is_invalid", func(t *testing.T) {
 		m := mail("latin")

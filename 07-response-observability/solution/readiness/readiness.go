@@ -112,8 +112,9 @@ func (h *Health) Live(w http.ResponseWriter, r *http.Request) {
 // first, then Starting, NotReady, and Degraded.
 //
 // The body names the checks that failed, those of Own first. While it is Starting
-// or Draining no check is made. Otherwise all are, each once. Their context is the
-// request's, and ends after Config.Timeout.
+// or Draining no check is made. Otherwise all are, each once, and anew for each answer:
+// what has passed again is well again. Their context is the request's, and ends after
+// Config.Timeout, or with the answer if that comes first.
 func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
 	//workshop:begin
 	//workshop:todo Draining? Starting? Then answer at once. Otherwise make all checks (h.look), in a
@@ -151,16 +152,24 @@ func (h *Health) look(ctx context.Context) (own, shared []string) {
 		}
 		return well
 	}
+	passed := func(well chan bool) bool {
+		select {
+		case ok := <-well:
+			return ok
+		case <-ctx.Done():
+		}
+		select { // it may have passed long ago, while another one hung: select takes either
+		case ok := <-well:
+			return ok
+		default:
+			return false
+		}
+	}
 	failed := func(checks []Check, well []chan bool) (names []string) {
 		for i, check := range checks {
-			select {
-			case ok := <-well[i]:
-				if ok {
-					continue
-				}
-			case <-ctx.Done():
+			if !passed(well[i]) {
+				names = append(names, check.Name)
 			}
-			names = append(names, check.Name)
 		}
 		return names
 	}

@@ -53,10 +53,12 @@ func ask(handler http.HandlerFunc, r *http.Request) (code int, body string) {
 	return w.Code, strings.TrimSpace(w.Body.String())
 }
 
-// ready asks h.Ready, and returns its answer in parts.
+// ready asks h.Ready, for five seconds at most, and returns its answer in parts.
 func ready(t *testing.T, h *readiness.Health) (code int, status readiness.Status, failed []string) {
 	t.Helper()
-	code, body := ask(h.Ready, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	ctx, stop := context.WithTimeout(t.Context(), 5*time.Second)
+	defer stop()
+	code, body := ask(h.Ready, httptest.NewRequest(http.MethodGet, "/readyz", nil).WithContext(ctx))
 	var said struct {
 		Status readiness.Status `json:"status"`
 		Failed []string         `json:"failed"`
@@ -150,9 +152,51 @@ func TestReady(t *testing.T) {
 		require.Equal(t, http.StatusServiceUnavailable, code)
 		require.Equal(t, []string{"disk", "postgres"}, failed, "the body names all that failed, those of Own first")
 	})
+	t.Run("one_of_several_is_enough", func(t *testing.T) {
+		h := func(worker, memcached func(context.Context) error) *readiness.Health {
+			h := health(t, readiness.Config{
+				Own:    []readiness.Check{{Name: "disk", Do: well}, {Name: "worker", Do: worker}},
+				Shared: []readiness.Check{{Name: "postgres", Do: well}, {Name: "memcached", Do: memcached}},
+			})
+			h.Started()
+			return h
+		}
+		_, status, failed := ready(t, h(lost, lost))
+		require.Equal(t, readiness.NotReady, status, "GET /readyz when one of two checks of Own fails, and one of two of Shared: without its worker, a replica cannot serve, however well its disk is")
+		require.Equal(t, []string{"worker", "memcached"}, failed, "the body names what failed, and nothing else")
+		_, status, failed = ready(t, h(well, lost))
+		require.Equal(t, readiness.Degraded, status, "GET /readyz when one of two checks of Shared fails: operators are to see that")
+		require.Equal(t, []string{"memcached"}, failed, "the body names what failed, and nothing else")
+	})
+	t.Run("is_ready_again_when_the_fault_has_passed", func(t *testing.T) {
+		var fault atomic.Bool
+		does := func(ctx context.Context) error {
+			if fault.Load() {
+				return errLost
+			}
+			return nil
+		}
+		for _, test := range []struct {
+			h    *readiness.Health
+			when string
+			want readiness.Status
+		}{
+			{replica(t, does, well), "its own disk", readiness.NotReady},
+			{replica(t, well, does), "the database", readiness.Degraded},
+		} {
+			fault.Store(true)
+			_, status, _ := ready(t, test.h)
+			require.Equal(t, test.want, status, "GET /readyz when the check of %s fails", test.when)
+			fault.Store(false)
+			code, status, failed := ready(t, test.h)
+			require.Equal(t, readiness.Ready, status, "GET /readyz when the check of %s has failed before, and passes now: each answer is by checks of its own. Who stays away for ever after one fault is missing when he is needed", test.when)
+			require.Equal(t, http.StatusOK, code, "it is ready again: 200")
+			require.Empty(t, failed, "nothing fails any more")
+		}
+	})
 	t.Run("does_not_wait_for_a_check_that_hangs", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			h := health(t, readiness.Config{Shared: []readiness.Check{{Name: "postgres", Do: hangs}}, Timeout: 200 * time.Millisecond})
+			h := health(t, readiness.Config{Shared: []readiness.Check{{Name: "postgres", Do: hangs}, {Name: "memcached", Do: hangs}}, Timeout: 200 * time.Millisecond})
 			h.Started()
 			// Whoever asks gives up after 5 seconds, so that this test ends.
 			ctx, stop := context.WithTimeout(t.Context(), 5*time.Second)
@@ -161,8 +205,21 @@ func TestReady(t *testing.T) {
 			code, body := ask(h.Ready, httptest.NewRequest(http.MethodGet, "/readyz", nil).WithContext(ctx))
 			took := time.Since(begin)
 			require.NotEmpty(t, body, "GET /readyz has no body: it is what answer writes")
-			require.Equal(t, 200*time.Millisecond, took, "GET /readyz took %v, with a database that does not answer and a Timeout of 200ms: a balancer takes who is slow to answer for dead", took)
+			require.Equal(t, 200*time.Millisecond, took, "GET /readyz took %v, with a database and a cache that do not answer and a Timeout of 200ms, which bounds all checks together: a balancer takes who is slow to answer for dead", took)
 			require.Equal(t, http.StatusOK, code, "a check that hangs has failed, as any other: the body was %s", body)
+		})
+	})
+	t.Run("names_the_one_that_hangs_and_no_other", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			checks := []readiness.Check{{Name: "postgres", Do: hangs}}
+			for _, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"} {
+				checks = append(checks, readiness.Check{Name: name, Do: func(ctx context.Context) error { return ctx.Err() }})
+			}
+			h := health(t, readiness.Config{Shared: checks, Timeout: 200 * time.Millisecond})
+			h.Started()
+			_, status, failed := ready(t, h)
+			require.Equal(t, readiness.Degraded, status, "GET /readyz when one of thirteen Shared checks hangs, and the others pass at once")
+			require.Equal(t, []string{"postgres"}, failed, "what failed, where the first of thirteen checks hangs, and the others pass at once: look makes them side by side, so that none of them waits for another one, and finds the time over")
 		})
 	})
 	t.Run("ends_its_checks_when_whoever_asked_has_left", func(t *testing.T) {
@@ -189,12 +246,28 @@ func TestReady(t *testing.T) {
 			}
 		})
 	})
+	t.Run("ends_its_context_with_the_answer", func(t *testing.T) {
+		given := make(chan context.Context, 1)
+		h := replica(t, well, func(ctx context.Context) error { given <- ctx; return nil })
+		_, body := ask(h.Ready, httptest.NewRequest(http.MethodGet, "/readyz", nil)) // whose context does not end
+		require.Contains(t, body, `"ready"`, "GET /readyz of a replica that has started, and whose checks all pass")
+		require.Len(t, given, 1, "checks of the database that were made for GET /readyz")
+		require.Error(t, (<-given).Err(), "GET /readyz is answered, and the context of its checks has not ended: its timer, and whatever a check has left running, stay until Timeout is over, several times a second. context.WithTimeout returns the function that ends it, for a defer")
+	})
 	t.Run("makes_each_check_once", func(t *testing.T) {
 		var disk, database atomic.Int32
 		h := replica(t, func(context.Context) error { disk.Add(1); return nil }, func(context.Context) error { database.Add(1); return nil })
 		_, status, _ := ready(t, h)
 		require.Equal(t, readiness.Ready, status)
 		require.Equal(t, []int32{1, 1}, []int32{disk.Load(), database.Load()}, "GET /readyz asked the disk and the database so often: once is enough, it happens several times a second")
+	})
+	t.Run("makes_no_check_while_it_starts", func(t *testing.T) {
+		var asked atomic.Int32
+		check := func(context.Context) error { asked.Add(1); return nil }
+		h := health(t, readiness.Config{Own: []readiness.Check{{Name: "disk", Do: check}}, Shared: []readiness.Check{{Name: "postgres", Do: check}}})
+		_, status, _ := ready(t, h)
+		require.Equal(t, readiness.Starting, status)
+		require.Zero(t, asked.Load(), "GET /readyz before Started has made %d checks: the answer is clear, and what they look at may not be there yet", asked.Load())
 	})
 	t.Run("makes_no_check_while_it_drains", func(t *testing.T) {
 		var asked atomic.Int32

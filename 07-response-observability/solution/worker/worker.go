@@ -81,8 +81,8 @@ type Job struct {
 // Each Send has a context that ends after Timeout, or with ctx. What became of a mail
 // is noted also if ctx has ended meanwhile.
 //
-// The error is that of the database, or ctx's, wrapped; what was done before it is
-// in the Result all the same.
+// The error is that of the database, or ctx's, wrapped (see pgfault.Of); what was done
+// before it is in the Result all the same. What a mail's Send returns is none of Work's.
 func Work(ctx context.Context, db *sqlx.DB, mailer order.Mailer, c Config) (Result, error) {
 	c = c.filled()
 	var done Result
@@ -144,18 +144,16 @@ func scan(row *sqlx.Row) (j Job, err error) {
 }
 
 // wait is how long to wait after so many attempts, at least 1: c.Backoff, doubled
-// with each attempt after the first, and at most c.MaxBackoff. Of that, it is a
-// random part, from half of it to all of it: mails that failed together, because the
-// provider was away, shall not come back together.
+// with each attempt after the first, and at most c.MaxBackoff, also where c.Backoff alone
+// is more. Of that, it is a random part, from half of it to all of it: mails that failed
+// together, because the provider was away, shall not come back together.
 func wait(c Config, attempts int) time.Duration {
 	//workshop:begin return c.Backoff
 	//workshop:todo Mind the overflow: 5 s doubled forty times is a negative number. rand.N(d) is a
 	//workshop:todo random time from 0 to less than d.
-	d := c.Backoff
-	for range attempts - 1 {
-		if d = min(2*d, c.MaxBackoff); d == c.MaxBackoff {
-			break
-		}
+	d := min(c.Backoff, c.MaxBackoff)
+	for i := 1; i < attempts && d < c.MaxBackoff; i++ { // no further: 5 s doubled forty times is a negative number
+		d = min(2*d, c.MaxBackoff)
 	}
 	return d/2 + rand.N(d/2+1)
 	//workshop:end

@@ -40,6 +40,7 @@ func TestNew(t *testing.T) {
 		book.engine.Any("/orders", func(*gin.Context) {})
 		book.send(t, httptest.NewRequest(http.MethodDelete, "/orders", nil))
 		book.says(t, "method", "DELETE", "the request was DELETE /orders")
+		book.says(t, "msg", "request", "by this word the lines about requests are found among all others")
 	})
 
 	t.Run("names_the_route_and_not_the_path", func(t *testing.T) {
@@ -203,6 +204,21 @@ func TestNew(t *testing.T) {
 		book.says(t, "status", 0, "the handler panicked before it wrote anything, so there was no answer, and no status: 0. (gin's Status is 200 until something else is set. Its Written tells whether an answer was begun)")
 	})
 
+	t.Run("tells_no_status_that_a_panic_kept_back", func(t *testing.T) {
+		for _, set := range []int{http.StatusInternalServerError, http.StatusOK} {
+			book := newBook(t)
+			req, leave := leaving(t)
+			book.engine.GET("/menu", func(c *gin.Context) {
+				c.Status(set)
+				leave()
+				panic(http.ErrAbortHandler)
+			})
+			book.send(t, req)
+			book.says(t, "status", 0, fmt.Sprintf("the handler set the status %d, which gin has yet to send, the client left, and the handler panicked. Then gin sends nothing any more. Only what was begun (c.Writer.Written) counts, and that comes before the question whether the client has left", set))
+			book.says(t, "level", "WARN", "the line's own status is 0, and it was aborted. The level goes by the status that stands in the line")
+		}
+	})
+
 	t.Run("warns_of_what_was_aborted", func(t *testing.T) {
 		book := newBook(t)
 		book.engine.GET("/menu", func(*gin.Context) { panic(http.ErrAbortHandler) })
@@ -210,13 +226,25 @@ func TestNew(t *testing.T) {
 		book.says(t, "level", "WARN", "the handler panicked with http.ErrAbortHandler: no fault that anyone has to be woken for, and no success")
 	})
 
+	t.Run("is_an_error_also_where_it_was_aborted", func(t *testing.T) {
+		book := newBook(t)
+		book.engine.GET("/menu", func(c *gin.Context) {
+			c.String(http.StatusInternalServerError, "we are")
+			panic(http.ErrAbortHandler)
+		})
+		book.send(t, get("/menu"))
+		book.says(t, "aborted", true, "the handler began its answer with 500, and panicked")
+		book.says(t, "level", "ERROR", "the handler began its answer with 500, and panicked: a fault of ours stays one when it is cut off as well. A Warn is what was aborted and is no Error")
+	})
+
 	t.Run("says_that_the_client_left", func(t *testing.T) {
 		book := newBook(t)
 		req, leave := leaving(t)
 		book.engine.GET("/menu", func(*gin.Context) { leave() })
-		book.send(t, req)
+		rec, _ := book.send(t, req)
 		book.says(t, "status", 499, "the client left (the context that the request came with was canceled), and the handler returned without an answer. gin's Status is 200 until something else is set, and a log full of those looks like a good night. 499 is nginx's number for it: no client ever gets it")
 		book.says(t, "level", "INFO", "the client left: that is no fault of ours")
+		require.Equal(t, http.StatusOK, rec.Code, "the status that net/http was given for the client that left. 499 stands in the log alone: the answer is not for this one to change")
 	})
 
 	t.Run("tells_an_answer_though_the_client_left", func(t *testing.T) {
@@ -243,6 +271,15 @@ func TestNew(t *testing.T) {
 		book.engine.GET("/menu", func(c *gin.Context) { c.Status(http.StatusOK) })
 		book.send(t, get("/menu"))
 		book.says(t, "status", http.StatusOK, "the client is there. A handler behind, as deadline is one, has put a context of its own into the request, and ended it when it was done. Whether the client has left, only the context says that the request came with")
+	})
+
+	t.Run("takes_no_deadline_for_a_client_that_left", func(t *testing.T) {
+		book := newBook(t)
+		book.engine.GET("/menu", func(*gin.Context) {})
+		ctx, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
+		defer cancel()
+		book.send(t, get("/menu").WithContext(ctx))
+		book.says(t, "status", http.StatusOK, "the context that the request came with had a deadline, which is over. So it has ended, and the client is there: who has left is told by context.Canceled, and not by any error")
 	})
 
 	t.Run("leaves_the_errors_to_those_who_noted_them", func(t *testing.T) {
@@ -284,6 +321,22 @@ func TestNew(t *testing.T) {
 			require.Equal(t, "password=hunter2", string(body), "the handler behind must get the whole body: who reads it for the log takes it away")
 		})
 	}
+
+	t.Run("holds_nothing_else", func(t *testing.T) {
+		book := newBook(t)
+		book.engine.Use(func(c *gin.Context) {
+			request.Note(c, request.WithPrincipal(c.Request.Context(), &request.Principal{Subject: "ada", Scopes: []string{"orders:write"}}))
+		})
+		book.engine.GET("/menu", func(c *gin.Context) { panic(http.ErrAbortHandler) })
+		req := get("/menu")
+		req.Header.Set("User-Agent", "curl")
+		book.send(t, req)
+		known := []string{"time", "level", "msg", "method", "route", "status", "bytes", "duration", "request_id", "client", "subject", "aborted"}
+		for key := range book.line(t) {
+			require.Contains(t, known, key, "the line has an attribute %q, which is none of New's list. Each one more is one more that a client may write into our log, or that tells of somebody what nobody has to know: no header, no host, no port, no scopes. In the log stands:\n%s", key, book)
+		}
+		require.Len(t, book.line(t), len(known), "this request has them all: %q. In the log stands:\n%s", known, book)
+	})
 }
 
 // book is a gin engine with the handler under test in front, and what that has

@@ -94,8 +94,9 @@ type Claims struct {
 }
 
 // New returns a handler that notes who makes the request, by
-// request.WithPrincipal: the token's "sub" and its scopes. Those behind it are
-// called then, and no sooner.
+// request.WithPrincipal: the token's "sub", as it is, and its scopes. Those behind
+// it are called then, and no sooner. What was noted in the request's context before
+// stays there, and it ends as it would have.
 //
 // A token is accepted if it is at most MaxLength octets long, it is signed with
 // c.Key by c.Algorithm, and these claims hold (RFC 7519 §4.1):
@@ -112,8 +113,9 @@ type Claims struct {
 //
 // Otherwise the request is refused: a problem with status 401, and the field
 // WWW-Authenticate with BadToken, or with NoToken if none was sent (see Bearer).
-// Nothing of the reason is in it. With c.Optional, a request without a token
-// passes, and request.From is nil.
+// Nothing of the reason is in it, and nobody is noted: whoever stands before, and
+// writes the log, would tell of one who was not here. With c.Optional, a request
+// without a token passes, and request.From is nil.
 //
 // The handler may be used by many requests at once. err tells of all that is
 // wrong with c, and never shows the key.
@@ -154,9 +156,10 @@ func (c Config) parser() *jwt.Parser {
 // Bearer returns the token in a request's header h, and whether one was sent.
 //
 // It is in the field Authorization, behind the scheme Bearer, in upper or lower
-// case, and one or more spaces (RFC 9110 §11.1, §11.4; RFC 6750 §2.1). No field,
-// or another scheme, means that none was sent. The scheme with nothing behind it
-// is an empty token that was sent.
+// case, and one or more spaces (RFC 9110 §11.1, §11.4; RFC 6750 §2.1). All that
+// stands there is the token, up to the end: a second word is part of it, and makes it
+// a bad one. No field, or another scheme, means that none was sent. The scheme with
+// nothing behind it is an empty token that was sent.
 //
 // Several such fields are an empty token that was sent, whatever they hold:
 // who stood before us may have checked another one than we would.

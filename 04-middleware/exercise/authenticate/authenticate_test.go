@@ -2,6 +2,7 @@ package authenticate_test
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -63,6 +64,24 @@ func TestBearer(t *testing.T) {
 		assert.True(t, sent, "Authorization: Bearer eyJ.a.b\nHere one was sent")
 	})
 
+	t.Run("takes_a_scheme_alone_for_an_empty_token", func(t *testing.T) {
+		for _, field := range []string{"Bearer", "bearer", "Bearer ", "Bearer   "} {
+			token, sent := bearer(t, field)
+			require.True(t, sent, "Authorization: %q\nThe scheme is there, and nothing behind it: a token was sent, and it is empty. Whoever sends that has lost one, and has to hear of it (401), also where a token is optional", field)
+			require.Empty(t, token, "Authorization: %q\nThe token is empty", field)
+		}
+	})
+
+	t.Run("cuts_nothing_off_behind", func(t *testing.T) {
+		for _, field := range []string{"Bearer eyJ.a.b eyJ.c.d", "Bearer eyJ.a.b, Bearer eyJ.c.d", "Bearer eyJ.a.b\teyJ.c.d"} {
+			token, sent := bearer(t, field)
+			require.True(t, sent, "Authorization: %q\nThe scheme is Bearer, so a token was sent, if not a good one", field)
+			for _, part := range []string{"eyJ.a.b", "eyJ.c.d"} {
+				require.NotEqual(t, part, strings.Trim(token, ", \t"), "Authorization: %q\nTwo stand there, and one of them was chosen. All that stands behind the scheme is the token, and this is none (RFC 6750 §2.1: a b64token has no space): who stood before us may have taken the other one", field)
+			}
+		}
+	})
+
 	t.Run("chooses_none_of_several", func(t *testing.T) {
 		for _, fields := range [][]string{
 			{"Bearer eyJ.a.b", "Bearer eyJ.c.d"},
@@ -83,6 +102,11 @@ func TestHandler(t *testing.T) {
 		d.enters(t, d.sign(nil), "a good token, whose sub is ada")
 		require.NotNil(t, d.who, "a good token, whose sub is ada: request.From says that nobody was authenticated. Note it in the request's context, by request.Note and request.WithPrincipal")
 		assert.Equal(t, "ada", d.who.Subject, "the subject that was noted of a good token, whose sub is ada")
+		for _, sub := range []string{"Ada", " ada", "https://login.test|17"} {
+			d.enters(t, d.sign(with("sub", sub)), fmt.Sprintf("a good token, whose sub is %q", sub))
+			require.NotNil(t, d.who, "a good token, whose sub is %q: nobody was noted", sub)
+			assert.Equal(t, sub, d.who.Subject, "the subject that was noted of a good token, whose sub is %q: it is an ID, and not mended. Two that differ in one octet are two (RFC 7519 §4.1.2)", sub)
+		}
 	})
 
 	t.Run("notes_what_they_may_do", func(t *testing.T) {
@@ -103,6 +127,19 @@ func TestHandler(t *testing.T) {
 			require.NotNil(t, d.who, "a good token %s: nobody was noted", row.is)
 			assert.Empty(t, d.who.Scopes, "the scopes noted of a good token %s, after one with orders:write: it holds none, not an empty one, and not those of the request before", row.is)
 		}
+	})
+
+	t.Run("keeps_the_context_that_the_request_came_with", func(t *testing.T) {
+		d := open(t, nil)
+		ctx, leave := context.WithCancel(request.WithID(t.Context(), "01K30T8Z"))
+		defer leave()
+		d.meanwhile = leave
+		r := httptest.NewRequestWithContext(ctx, "GET", "/orders", nil)
+		r.Header.Set("Authorization", "Bearer "+d.sign(nil))
+		require.Equal(t, http.StatusOK, d.ask(r).Code, "the status for a good token")
+		require.NotNil(t, d.who, "a good token, whose sub is ada: nobody was noted")
+		require.Equal(t, "01K30T8Z", request.ID(d.ctx), "the request's ID was noted before, and the handlers behind do not find it in the request's context. The new context must be made from the one that the request has, c.Request.Context()")
+		require.ErrorIs(t, d.left, context.Canceled, "the client left while the handler behind was at work, and the request's context does not say so: it works for nobody. The new context must be made from the one that the request has. (gin's own c passes for a context, and never ends)")
 	})
 
 	t.Run("answers_401_where_no_token_was_sent", func(t *testing.T) {
@@ -164,6 +201,16 @@ func TestHandler(t *testing.T) {
 		for _, row := range bad(d) {
 			_ = d.get(row.fields...)
 			require.Zero(t, d.calls, "%s was answered, and then the handler behind was called all the same, which would have made the order. In gin, an answer does not end the chain: Abort does", row.is)
+		}
+	})
+
+	t.Run("notes_nobody_by_a_bad_token", func(t *testing.T) {
+		d := open(t, nil)
+		d.enters(t, d.sign(nil), "a good token")
+		require.NotNil(t, d.told, "a good token, whose sub is ada: who stands before, and writes the log, asks request.From when all have returned, and finds nobody")
+		for _, row := range bad(d) {
+			_ = d.get(row.fields...)
+			require.Nil(t, d.told, "%s was refused. Who stands before, and writes the log, asks request.From when all have returned, and finds somebody there: a token that anyone could write has put a name into our log. After refuse, return", row.is)
 		}
 	})
 
@@ -456,7 +503,12 @@ type door struct {
 	engine *gin.Engine
 	c      authenticate.Config
 	who    *request.Principal // of the last request that came in; nil is nobody
+	told   *request.Principal // whom those before find, when the last request is over
+	ctx    context.Context    // of the last request that came in
+	left   error              // that ctx had by then
 	calls  int                // of the handler behind, by the last request
+
+	meanwhile func() // is called by the handler behind, unless nil
 }
 
 func open(t testing.TB, change func(*authenticate.Config)) *door {
@@ -467,10 +519,18 @@ func open(t testing.TB, change func(*authenticate.Config)) *door {
 	}
 	handler, err := authenticate.New(d.c)
 	require.NoError(t, err)
-	d.engine.Use(handler)
+	d.engine.Use(func(c *gin.Context) { // as accesslog does
+		c.Next()
+		d.told = request.From(c.Request.Context())
+	}, handler)
 	d.engine.Any("/orders", func(c *gin.Context) {
-		d.who = request.From(c.Request.Context())
+		d.ctx = c.Request.Context()
+		d.who = request.From(d.ctx)
 		d.calls++
+		if d.meanwhile != nil {
+			d.meanwhile()
+		}
+		d.left = d.ctx.Err()
 		c.String(http.StatusOK, "come in")
 	})
 	return d
@@ -478,7 +538,7 @@ func open(t testing.TB, change func(*authenticate.Config)) *door {
 
 // ask sends r, and returns the answer.
 func (d *door) ask(r *http.Request) *httptest.ResponseRecorder {
-	d.who, d.calls = nil, 0
+	d.who, d.told, d.ctx, d.left, d.calls = nil, nil, nil, nil, 0
 	w := httptest.NewRecorder()
 	require.NotPanics(d.t, func() { d.engine.ServeHTTP(w, r) }, "the fields Authorization: %q", r.Header["Authorization"])
 	return w
@@ -571,6 +631,9 @@ func bad(d *door) []attempt {
 		{"a token that has expired", []string{"Bearer " + d.sign(with("exp", d.in(-time.Hour)))}},
 		{"a token whose claims are no JSON", []string{"Bearer " + strings.Split(good, ".")[0] + ".e30x." + strings.Split(good, ".")[2]}},
 		{"a token of one part", []string{"Bearer letmein"}},
+		{"a token without \"sub\"", []string{"Bearer " + d.sign(without("sub"))}},
+		{"the scheme Bearer with nothing behind it", []string{"Bearer"}},
+		{"a good token and another word behind it", []string{"Bearer " + good + " x"}},
 		{"a good token in each of two fields", []string{"Bearer " + good, "Bearer " + good}},
 		{"a token that is too long", []string{"Bearer " + strings.Repeat("x", authenticate.MaxLength+1)}},
 	}

@@ -87,7 +87,10 @@ type Config struct {
 //     the same, header and body: 403 would tell that it exists, and by trying IDs
 //     one could count the orders of the house (RFC 9110 §15.5.4).
 //   - If c.Of fails otherwise, it is 503, and nothing of the error is in the answer.
-//     It is noted by c.Error, for who logs.
+//     It is noted by c.Error, for who logs. That something does not exist is no
+//     fault, and is not noted.
+//
+// An owner that comes with an error is none, with ErrNotFound, too.
 //
 // For who holds c.All, c.Of is not asked: what does not exist is told by those
 // behind.

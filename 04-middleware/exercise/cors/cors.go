@@ -63,17 +63,19 @@ type Config struct {
 // who may read them.
 //
 // A preflight has the method OPTIONS and the fields Origin and
-// Access-Control-Request-Method. It is answered here, and no handler behind is
-// called: with status 204 and what is allowed, or, if its origin, its method or
-// one of its fields is not, by a problem with status 403 without a single field
-// that allows anything.
+// Access-Control-Request-Method, each once or more. It is answered here, and no
+// handler behind is called: with status 204 and what is allowed, or, if its origin,
+// its method or one of its fields is not, or if it has two origins or two methods, by
+// a problem with status 403 without a single field that allows anything.
 //
 // Any other request goes to the handlers behind, whatever its origin. If that is
 // allowed, then the answer says so (Access-Control-Allow-Origin,
-// -Allow-Credentials, -Expose-Headers), even if one behind refuses the request.
-// What is allowed is told before they are called. A request has one Origin; with
-// two, it has none that is allowed. So "null" is not: every sandboxed frame of
-// every site is "null".
+// -Allow-Credentials, -Expose-Headers), even if one behind refuses the request. If it
+// is not, or if there is none, the answer has no such field at all. A field that
+// would be empty is left out. What is allowed is told before they are called.
+//
+// A request has one Origin; with two, it has none that is allowed. "null" is allowed
+// only where everybody is: every sandboxed frame of every site is "null".
 //
 // Every answer has Origin in its Vary, so that no cache gives one origin the
 // answer for another, or for none. Answers to OPTIONS have the other two fields

@@ -90,6 +90,12 @@ var house = cors.Config{
 	Headers: []string{"Content-Type", "Authorization"},
 }
 
+// rich is house, with all that an answer may say.
+var rich = cors.Config{
+	Origins: house.Origins, Methods: house.Methods, Headers: house.Headers,
+	Expose: []string{"Location"}, Credentials: true, MaxAge: time.Minute,
+}
+
 // A request that a form could send, too.
 func TestRequest(t *testing.T) {
 	t.Run("lets_a_script_of_an_allowed_origin_read_the_answer", func(t *testing.T) {
@@ -183,6 +189,19 @@ func TestRequest(t *testing.T) {
 		require.NoError(t, d.fetch(t, script{origin: "https://evil-shop.test"}), "Origins is *, and a script of https://evil-shop.test asks GET /menu without cookies")
 		require.Error(t, d.fetch(t, script{origin: "https://evil-shop.test", credentials: true}), "Origins is *, and a script of https://evil-shop.test asks GET /menu with cookies: Access-Control-Allow-Credentials is not for everybody")
 	})
+
+	t.Run("tells_nothing_to_others", func(t *testing.T) {
+		d := open(t, rich)
+		got := d.do(t, request("GET", "Origin", "https://shop.test"))
+		for _, name := range []string{"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Expose-Headers"} {
+			require.NotEmpty(t, got.header.Get(name), "%s of GET /menu from https://shop.test, which is allowed, with Credentials and Expose %q", name, rich.Expose)
+		}
+		for _, r := range []*http.Request{request("GET", "Origin", "https://evil-shop.test"), request("GET", "Origin", "null"), request("GET", "Origin", "https://SHOP.test"), request("GET", "Origin", "https://shop.test/"), request("GET"), request("OPTIONS", "Origin", "https://evil-shop.test")} {
+			for name, value := range d.do(t, r).header {
+				require.False(t, strings.HasPrefix(name, "Access-Control-"), "%s\nwas answered with %s: %s. Its origin is not allowed, or there is none: the answer says nothing of what others may", show(r), name, value)
+			}
+		}
+	})
 }
 
 func TestPreflight(t *testing.T) {
@@ -210,7 +229,7 @@ func TestPreflight(t *testing.T) {
 	})
 
 	t.Run("is_refused_to_other_origins", func(t *testing.T) {
-		d := open(t, house)
+		d := open(t, rich)
 		d.refuses(t, preflight("https://shop.test", "PUT"), preflight("https://evil-shop.test", "PUT"),
 			"allowed are the origins %q", house.Origins)
 		d.refuses(t, preflight("https://shop.test", "PUT"), preflight("null", "PUT"),
@@ -218,13 +237,13 @@ func TestPreflight(t *testing.T) {
 	})
 
 	t.Run("is_refused_for_other_methods", func(t *testing.T) {
-		d := open(t, house)
+		d := open(t, rich)
 		d.refuses(t, preflight("https://shop.test", "PUT"), preflight("https://shop.test", "PATCH"),
 			"allowed are the methods %q", house.Methods)
 	})
 
 	t.Run("is_refused_for_other_fields", func(t *testing.T) {
-		d := open(t, house)
+		d := open(t, rich)
 		d.refuses(t, preflight("https://shop.test", "PUT", "authorization,content-type"), preflight("https://shop.test", "PUT", "authorization,content-type,x-evil"),
 			"allowed are the fields %q", house.Headers)
 	})
@@ -233,6 +252,19 @@ func TestPreflight(t *testing.T) {
 		d := open(t, house)
 		d.refuses(t, preflight("https://shop.test", "PUT", "authorization", "Content-Type , "), preflight("https://shop.test", "PUT", "authorization", "x-evil"),
 			"allowed are the fields %q. A list may come in several lines (RFC 9110 §5.3), and all of them count", house.Headers)
+	})
+
+	t.Run("is_refused_where_a_field_is_there_twice", func(t *testing.T) {
+		d := open(t, rich)
+		for _, fields := range [][]string{
+			{"Origin", "https://shop.test", "Origin", "https://evil-shop.test", "Access-Control-Request-Method", "PUT"},
+			{"Origin", "https://shop.test", "Access-Control-Request-Method", "PUT", "Access-Control-Request-Method", "PATCH"},
+		} {
+			bad := request("OPTIONS", fields...)
+			d.refuses(t, preflight("https://shop.test", "PUT"), bad, "a browser sends each of these once: which of two counts, nobody knows")
+			require.Equal(t, http.StatusForbidden, d.do(t, bad).status, "%s\nThe status. It has the fields of a preflight, so it is one, and ends here: with 403, since which of two counts, nobody knows", show(bad))
+			require.EqualValues(t, 0, d.passed.Load(), "%s\nSo many got to the next bouncer, which asks for a token, and a preflight never has one", show(bad))
+		}
 	})
 
 	t.Run("is_refused_when_its_list_is_endless", func(t *testing.T) {
@@ -289,6 +321,18 @@ func TestPreflight(t *testing.T) {
 		require.False(t, there, "Access-Control-Max-Age must be absent with a MaxAge of 0, which leaves it to the browser")
 	})
 
+	t.Run("leaves_out_what_is_empty", func(t *testing.T) {
+		d := open(t, origins("https://shop.test"))
+		for _, r := range []*http.Request{request("GET", "Origin", "https://shop.test"), preflight("https://shop.test", "POST")} {
+			got := d.do(t, r).header
+			require.NotEmpty(t, got.Get("Access-Control-Allow-Origin"), "%s\nAccess-Control-Allow-Origin: the origin is allowed", show(r))
+			require.Empty(t, got["Access-Control-Allow-Credentials"], "%s\nAccess-Control-Allow-Credentials, where Credentials is false: it knows one value, true, and is left out otherwise (Fetch), see set", show(r))
+			for name, lines := range got {
+				require.NotContains(t, lines, "", "%s\n%s is in the answer, and empty, where the Config has Origins and nothing else. A field that has nothing to say is left out, see set", show(r), name)
+			}
+		}
+	})
+
 	t.Run("says_in_Vary_what_it_depends_on", func(t *testing.T) {
 		d := open(t, house)
 		for _, r := range []func() *http.Request{
@@ -297,6 +341,14 @@ func TestPreflight(t *testing.T) {
 		} {
 			for _, name := range []string{"Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers"} {
 				d.varies(t, r(), name, "a preflight from "+r().Header.Get("Origin")+": some caches in front of servers keep answers to OPTIONS, and would give this one to a preflight that asks for something else")
+			}
+		}
+		for _, r := range []func() *http.Request{
+			func() *http.Request { return request("OPTIONS") },
+			func() *http.Request { return request("OPTIONS", "Origin", "https://shop.test") },
+		} {
+			for _, name := range []string{"Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers"} {
+				d.varies(t, r(), name, show(r())+"\nThat is no preflight, since a field is missing. But a cache that has the answer would give it to a preflight, which has them")
 			}
 		}
 	})

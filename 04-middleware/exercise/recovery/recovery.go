@@ -39,11 +39,13 @@ type Config struct {
 //   - A client that has left (see ClientLeft) is no fault of ours. It is logged at
 //     Info, without a stack, and http.ErrAbortHandler takes the panic's place.
 //   - Any other is logged at Error: the panic's value, the stack of where it
-//     happened, and the request's ID. If the answer was not begun, it is a
-//     problem with status 500, the ID as its instance, and nothing from inside;
-//     no handler behind is called any more. If it was begun, nothing is added,
-//     and http.ErrAbortHandler takes the panic's place: so the connection is cut,
-//     and the client does not take half an answer for a whole one.
+//     happened, and the request's ID, but no field and no query that the client sent:
+//     its token is there. If the answer was not begun, it is a problem with status
+//     500, the ID as its instance, and nothing from inside; no handler behind is
+//     called any more. If it was begun, nothing is added, and http.ErrAbortHandler
+//     takes the panic's place: so the connection is cut, and the client does not take
+//     half an answer for a whole one. It was begun if its status was sent
+//     (c.Writer.Written), with or without a body; one that was only set is forgotten.
 //
 // panic(nil) is a panic like others (a *runtime.PanicNilError). runtime.Goexit
 // is none and cannot be stopped: net/http closes the connection.

@@ -52,6 +52,14 @@ func TestNew(t *testing.T) {
 		}
 	})
 
+	t.Run("answers_500_though_another_status_was_set", func(t *testing.T) {
+		house := newHouse(t, func(c *gin.Context) {
+			c.Status(http.StatusCreated)
+			panic("no such dish")
+		})
+		house.answers500(t, "after it had set the status 201 (c.Status), which gin would have sent when all handlers had returned. So nothing is sent yet, and c.Writer.Written() says so")
+	})
+
 	t.Run("answers_with_a_problem", func(t *testing.T) {
 		house := newHouse(t, func(*gin.Context) { panic("no such dish") })
 		rec := house.answers500(t, "by a panic")
@@ -89,6 +97,15 @@ func TestNew(t *testing.T) {
 		house := newHouse(t, func(*gin.Context) { panic("no such dish") })
 		house.answers500(t, "by a panic")
 		require.Contains(t, house.logged(t, slog.LevelError), "01K30T8Z", "the ID of the request is 01K30T8Z: it has to stand in the log, too, since it is what the client quotes. In the log stands:\n%s", house.log)
+	})
+
+	t.Run("logs_nothing_that_the_client_sent", func(t *testing.T) {
+		house := newHouse(t, func(*gin.Context) { panic("no such dish") })
+		req := httptest.NewRequest(http.MethodGet, "/menu?code=hunter2", nil)
+		req.Header.Set("Authorization", "Bearer hunter2")
+		req.Header.Set("Cookie", "session=hunter2")
+		house.send(t, req)
+		require.NotContains(t, house.logged(t, slog.LevelError), "hunter2", "a request came with hunter2 in its query, its cookie and its token, met a panic, and the log repeats it. Logs are copied, and read by many: the panic's value, the stack and the ID of the request are enough. In the log stands:\n%s", house.log)
 	})
 
 	t.Run("calls_no_handler_behind_the_one_that_fell", func(t *testing.T) {
@@ -147,15 +164,18 @@ func TestNew(t *testing.T) {
 	})
 
 	for _, way := range []struct {
-		name, did string
-		flush     bool
+		name, text, did string
+		flush           bool
 	}{
-		{"cuts_the_connection_of_an_answer_that_was_begun", "and had it sent", true},
-		{"cuts_the_connection_also_before_a_byte_has_left", "which is still in the server's buffer", false},
+		{"cuts_the_connection_of_an_answer_that_was_begun", "half a", `wrote "half a", and had it sent,`, true},
+		{"cuts_the_connection_also_before_a_byte_has_left", "half a", `wrote "half a", which is still in the server's buffer,`, false},
+		{"cuts_the_connection_also_where_there_is_no_body_yet", "", "had the status and the header sent (c.Writer.Flush), and nothing of the body yet,", true},
 	} {
 		t.Run(way.name, func(t *testing.T) {
 			house := newHouse(t, func(c *gin.Context) {
-				c.String(http.StatusOK, "half a")
+				if way.text != "" {
+					c.String(http.StatusOK, way.text)
+				}
 				if way.flush {
 					c.Writer.Flush()
 				}
@@ -169,7 +189,7 @@ func TestNew(t *testing.T) {
 				_ = resp.Body.Close()
 			}
 			if err == nil {
-				require.Fail(t, "the client was told nothing", `over a real connection: the handler wrote "half a", %s, and panicked. The client got %s with %q, as a complete answer, and will show half a menu. Wanted: the connection is cut, so that the client sees an error (RFC 9112 §8). Whoever panics with http.ErrAbortHandler asks net/http for that`, way.did, resp.Status, body)
+				require.Fail(t, "the client was told nothing", `over a real connection: the handler %s and panicked. The client got %s with %q, as a complete answer, and takes it for the whole menu. Wanted: the connection is cut, so that the client sees an error (RFC 9112 §8). Whoever panics with http.ErrAbortHandler asks net/http for that. (c.Writer.Written tells whether an answer was begun)`, way.did, resp.Status, body)
 			}
 			house.logged(t, slog.LevelError)
 			require.Empty(t, server.log.String(), "the panic went on to net/http as it was, and was logged there once more. Wanted: http.ErrAbortHandler takes its place, which net/http does not log")

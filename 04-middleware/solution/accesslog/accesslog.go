@@ -43,8 +43,8 @@ type Config struct {
 //
 //	method      the request's
 //	route       the pattern that matched, c.FullPath(); empty if none did
-//	status      the answer's; where there is none: 499 if the client has left, and
-//	            0 if those behind panicked
+//	status      the answer's; where there is none: 0 if those behind panicked, and
+//	            otherwise 499 if the client has left
 //	bytes       of the answer's body, as far as it was written; 0 and not -1 if it has none
 //	duration    from the moment when this handler was called
 //	request_id  as request.ID says
@@ -53,9 +53,11 @@ type Config struct {
 //	aborted     true if those behind did not return, but panicked; otherwise absent
 //
 // There is an answer if it was begun (c.Writer.Written), or if a status other than
-// 200 was set, which gin has yet to send. The client has left if the context that
-// the request came with was canceled. The one that it has afterwards says nothing of
-// that: whoever made it, as deadline does, has ended it, too.
+// 200 was set, which gin has yet to send. When those behind have panicked, gin sends
+// nothing any more: only what was begun counts. The client has left if the context
+// that the request came with was canceled (context.Canceled, and not a deadline). The
+// one that it has afterwards says nothing of that: whoever made it, as deadline does,
+// has ended it, too. The line tells of this, and the answer is not changed.
 //
 // Of what the client sent, there is nothing else in it. Its level is Error if
 // the status is 500 or above, otherwise Warn if it was aborted, otherwise Info:

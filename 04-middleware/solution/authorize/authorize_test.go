@@ -90,8 +90,12 @@ func TestOwner(t *testing.T) {
 	})
 
 	t.Run("answers_404_for_what_is_not_there", func(t *testing.T) {
-		answer := owned(t, authorize.Config{}).get("99", may("ada"))
-		assert.Equal(t, http.StatusNotFound, answer.Code, "the status for GET /orders/99 by ada, and Of has returned an error that wraps ErrNotFound: there is no such order")
+		h := owned(t, authorize.Config{})
+		for id, what := range map[string]string{"99": "an error that wraps ErrNotFound", "98": `"ada" and an error that wraps ErrNotFound`} {
+			answer := h.get(id, may("ada"))
+			require.Equal(t, http.StatusNotFound, answer.Code, "the status for GET /orders/%s by ada, and Of has returned %s: there is no such order, any more or yet", id, what)
+			require.Zero(t, h.calls, "GET /orders/%s by ada: the handler behind was called, and there is no such order", id)
+		}
 	})
 
 	t.Run("answers_both_alike", func(t *testing.T) {
@@ -130,6 +134,9 @@ func TestOwner(t *testing.T) {
 		h.passes(t, may("ada"), "GET /orders/17 by ada, whose it is")
 		answer := h.get("0", may(""))
 		assert.Zero(t, h.calls, "GET /orders/0, whose owner is \"\", by somebody whose subject is \"\": nothing on both sides does not make it theirs. The answer was %d", answer.Code)
+		for _, subject := range []string{"", "ada"} {
+			require.Equal(t, http.StatusNotFound, h.get("0", may(subject)).Code, "the status for GET /orders/0, whose owner is \"\", by somebody whose subject is %q: it is not theirs, which is told like everything that is not", subject)
+		}
 	})
 
 	t.Run("lets_the_kitchen_see_all", func(t *testing.T) {
@@ -139,6 +146,17 @@ func TestOwner(t *testing.T) {
 			require.Equal(t, http.StatusOK, answer.Code, "the status for GET /orders/%s by chef, who holds orders:kitchen, which is All", id)
 		}
 		assert.Equal(t, http.StatusNotFound, h.get("18", may("ada", "orders:read")).Code, "the status for GET /orders/18 by ada, who does not hold All, and it is bob's")
+	})
+
+	t.Run("looks_nothing_up_for_the_kitchen", func(t *testing.T) {
+		h := owned(t, authorize.Config{All: "orders:kitchen"})
+		h.passes(t, may("ada"), "GET /orders/17 by ada, whose it is")
+		require.Equal(t, []string{"17"}, h.asked, "the IDs that Of was asked for, for GET /orders/17 by ada, who does not hold All")
+		for _, id := range []string{"17", "99", "500"} {
+			answer := h.get(id, may("chef", "orders:kitchen"))
+			require.Equal(t, http.StatusOK, answer.Code, "the status for GET /orders/%s by chef, who holds orders:kitchen, which is All: whose it is makes no difference to him, so it is not asked. What is not there is told by the handler behind", id)
+			require.Empty(t, h.asked, "the IDs that Of was asked for, for GET /orders/%s by chef, who holds All: he may, whatever it says. A look-up less is one that cannot fail", id)
+		}
 	})
 
 	t.Run("lets_nobody_see_all_where_All_is_empty", func(t *testing.T) {
@@ -170,6 +188,8 @@ func TestOwner(t *testing.T) {
 		}
 		require.Len(t, h.errs, 1, "the errors in c.Errors, where Of has failed: note it by c.Error, or those who run this cannot learn why there are 503s")
 		assert.ErrorIs(t, h.errs[0], errDatabase, "the error in c.Errors")
+		_ = h.get("99", may("ada"))
+		assert.Empty(t, h.errs, "the errors in c.Errors, for GET /orders/99 by ada. Somebody has asked for what is not there: that is no fault of ours, and whoever reads our faults has enough to read")
 	})
 
 	t.Run("goes_by_the_parameter_it_is_told", func(t *testing.T) {
@@ -259,8 +279,8 @@ func scoped(t testing.TB, scope string) *house {
 // errDatabase is what a look-up may fail with.
 var errDatabase = errors.New("dial tcp 10.0.0.7:5432: connect: connection refused (user orders_rw)")
 
-// owned has order 17 of ada, 18 of bob, 0 of nobody, and 500 that cannot be
-// looked up.
+// owned has order 17 of ada, 18 of bob, 0 of nobody, 98 that was ada's and is gone,
+// and 500 that cannot be looked up.
 func owned(t testing.TB, c authorize.Config) *house {
 	var h *house
 	c.Of = func(ctx context.Context, id string) (string, error) {
@@ -272,6 +292,8 @@ func owned(t testing.TB, c authorize.Config) *house {
 			return "bob", nil
 		case "0":
 			return "", nil
+		case "98":
+			return "ada", fmt.Errorf("orders: %q was deleted: %w", id, authorize.ErrNotFound)
 		case "500":
 			return "ada", fmt.Errorf("orders: %w", errDatabase)
 		}

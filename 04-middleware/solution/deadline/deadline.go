@@ -61,11 +61,13 @@ type Config struct {
 // true, whereas 504 leaves open what happened.
 //
 // A client that left is none that waits too long: there is no answer then. What
-// counts is what ended the context first.
+// counts is what ended the context that is made here first; those behind may have put
+// others into the request.
 //
 // The handler returns when those behind have, and no sooner: none of them runs on
-// when the request is over. A panic passes through. What those behind have noted in
-// the request's context stays there, for those before, who write the log.
+// when the request is over. A panic passes through, and nothing is answered then: that
+// is recovery's affair. What those behind have noted in the request's context stays
+// there, for those before, who write the log.
 //
 // err tells that c.Timeout is negative.
 func New(c Config) (gin.HandlerFunc, error) {

@@ -66,7 +66,8 @@ type Config struct {
 // client. If there is none, the request is refused by a problem with status 429,
 // and its Retry-After says after how many whole seconds, rounded up, there will
 // be one. No handler behind is called then, and the refusal itself costs the
-// client nothing: it does not put off the next token.
+// client nothing: it does not put off the next token. No request waits in here for
+// another, neither for its handler nor until its answer is sent.
 //
 // All requests whose client has no address share one bucket: those over a Unix
 // socket whose proxy names no client, for instance, and those from a link-local

@@ -182,6 +182,21 @@ func TestLimit(t *testing.T) {
 		require.Equal(t, "200 200 429", got, "Burst is 2, and Config.Client returns the zero Addr: of 3 requests without a known address, the third is refused. Whoever hides must not be free of the limit")
 	})
 
+	t.Run("makes_no_exceptions", func(t *testing.T) {
+		d := open(t, ratelimit.Config{Rate: 1, Burst: 1})
+		for _, addr := range []string{"127.0.0.1", "::1", "192.168.1.7", "198.51.100.7"} {
+			got := d.statuses(t, 2, from(addr))
+			require.Equal(t, "200 429", got, "Burst is 1, and 2 requests of %s at once: each address has a bucket, also one of our own house. A proxy that is not known as one would bring the whole world in from there", addr)
+		}
+		d.engine.HEAD("/menu", func(*gin.Context) {})
+		d.engine.OPTIONS("/menu", func(*gin.Context) {})
+		for i, method := range []string{http.MethodHead, http.MethodOptions} {
+			r := from(fmt.Sprintf("192.0.2.%d", i))
+			r.Method = method
+			require.Equal(t, "200 429", d.statuses(t, 2, r), "Burst is 1, and 2 requests %s /menu of one client at once: whatever the method is, it takes a waiter", method)
+		}
+	})
+
 	t.Run("asks_Config_who_the_client_is", func(t *testing.T) {
 		d := open(t, ratelimit.Config{Rate: 1, Burst: 1, Client: func(c *gin.Context) netip.Addr {
 			return netip.MustParseAddr(c.Request.Header.Get("Test-Client"))
@@ -224,6 +239,30 @@ func TestLimit(t *testing.T) {
 		leave()
 		require.Equal(t, 200, await(t, slow, "the slow handler's answer must come"))
 		require.Equal(t, "200 429", got, "Burst is 1. While a request of .7 is with its handler, one of .8 and one of .7 come")
+	})
+
+	t.Run("lets_nobody_wait_for_the_refusal_of_another", func(t *testing.T) {
+		d := open(t, ratelimit.Config{Rate: 1, Burst: 1})
+		require.Equal(t, "200 429", d.statuses(t, 2, from("192.0.2.7")), "2 requests of one client at once, and Burst is 1")
+		slow := &slowWriter{ResponseRecorder: httptest.NewRecorder(), gate: make(chan struct{}), writing: make(chan struct{})}
+		leave := sync.OnceFunc(func() { close(slow.gate) })
+		t.Cleanup(leave)
+		over := make(chan struct{})
+		go func() {
+			defer close(over)
+			d.engine.ServeHTTP(slow, from("192.0.2.7"))
+		}()
+		await(t, slow.writing, "the third request of a client whose Burst is 1 must be answered with a problem")
+		other := make(chan int, 1)
+		go func() {
+			w := httptest.NewRecorder()
+			d.engine.ServeHTTP(w, from("192.0.2.8"))
+			other <- w.Code
+		}()
+		got := await(t, other, "a request of .7 is refused, and its client takes the answer slowly: sending it blocks. Meanwhile one of .8 must be served. The refusal is sent within With, where only one may be at a time: whoever is refused, and does not read, stops the whole service. Within With, find out; outside of it, answer")
+		leave()
+		await(t, over, "the refusal must end when its answer is sent")
+		require.Equal(t, 200, got, "the status for the request of .8, who has made none before, while .7 is told that it is refused")
 	})
 
 	t.Run("keeps_the_clock_and_the_bucket_together", func(t *testing.T) {
@@ -296,6 +335,20 @@ func TestConfig(t *testing.T) {
 		_, err := ratelimit.New(ratelimit.Config{})
 		assert.ErrorContains(t, err, "Rate")
 	})
+}
+
+// slowWriter is an answer whose client does not read: sending it blocks until gate is
+// closed.
+type slowWriter struct {
+	*httptest.ResponseRecorder
+	gate, writing chan struct{}
+	once          sync.Once
+}
+
+func (w *slowWriter) Write(p []byte) (int, error) {
+	w.once.Do(func() { close(w.writing) })
+	<-w.gate
+	return w.ResponseRecorder.Write(p)
 }
 
 // proxy is trusted by the engine of these tests, and nobody else is.

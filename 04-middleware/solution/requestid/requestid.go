@@ -45,7 +45,9 @@ type Config struct {
 // once and its value is sane. Otherwise it is a new one, which is sane, too, and
 // holds at least 64 random bits from crypto/rand: no two are ever the same,
 // whichever replica makes them, and none can be guessed from another. The
-// request's own header stays as it came: ask request.ID, not the field.
+// request's own header stays as it came: ask request.ID, not the field. Its
+// context stays what it was, too, with the ID in it: what was noted before is still
+// there, and it ends when the client leaves.
 //
 // err tells that c.Header is no field name (RFC 9110 §5.1).
 func New(c Config) (gin.HandlerFunc, error) {

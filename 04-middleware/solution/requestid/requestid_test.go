@@ -1,6 +1,7 @@
 package requestid_test
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"net/http"
@@ -88,8 +89,11 @@ func TestSane(t *testing.T) {
 
 func TestNew(t *testing.T) {
 	t.Run("names_a_request_that_has_no_name", func(t *testing.T) {
-		seen := newDoor(t, requestid.Config{}).send(t)
-		require.Regexp(t, sane, seen.noted, "a request came without an ID, and the handlers behind found %q by request.ID(c.Request.Context()). They must find a new one, of 1 to 64 letters, digits, and - . _ ~. (request.Note replaces the request's context)", seen.noted)
+		door := newDoor(t, requestid.Config{})
+		for range 64 { // of what is random, one is no proof
+			seen := door.send(t)
+			require.Regexp(t, sane, seen.noted, "a request came without an ID, and the handlers behind found %q by request.ID(c.Request.Context()). They must find a new one, of 1 to 64 letters, digits, and - . _ ~. (request.Note replaces the request's context. Base64 has + and / in its alphabet, and = at the end)", seen.noted)
+		}
 	})
 
 	t.Run("keeps_a_sane_name", func(t *testing.T) {
@@ -166,6 +170,34 @@ func TestNew(t *testing.T) {
 			len(ids), ids[0], ids[1], ids[2], bits)
 	})
 
+	t.Run("keeps_the_context_that_the_request_came_with", func(t *testing.T) {
+		ctx, leave := context.WithCancel(request.WithPrincipal(t.Context(), &request.Principal{Subject: "ada"}))
+		defer leave()
+		door := newDoor(t, requestid.Config{})
+		door.ctx = ctx
+		var who *request.Principal
+		var left error
+		door.handle = func(c *gin.Context) {
+			leave()
+			who, left = request.From(c.Request.Context()), c.Request.Context().Err()
+		}
+		seen := door.send(t)
+		require.NotEmpty(t, seen.noted, "no ID is in the context")
+		require.NotNil(t, who, "who makes the request was noted in the context that it came with, and the handlers behind do not find it. The new context must be made from that one, c.Request.Context()")
+		require.ErrorIs(t, left, context.Canceled, "the client left while the handlers behind were at work, and the context that they have does not say so: they go on for nobody. It must be made from c.Request.Context(), which ends then. (gin's own c passes for a context, and never ends)")
+	})
+
+	t.Run("leaves_the_request's_header_as_it_came", func(t *testing.T) {
+		for _, sent := range [][]string{nil, {uuid}, {"two words"}, {"first", "second"}} {
+			door := newDoor(t, requestid.Config{})
+			var found []string
+			door.handle = func(c *gin.Context) { found = c.Request.Header["X-Request-Id"] }
+			seen := door.send(t, sent...)
+			require.NotEmpty(t, seen.noted, "no ID is in the context")
+			require.Equal(t, sent, found, "a request came with X-Request-ID %q, and the handlers behind find another field in it. What the client wrote stays what the client wrote: the ID is asked for by request.ID, and is told in the answer's header", sent)
+		}
+	})
+
 	t.Run("uses_the_field_that_it_is_told_to", func(t *testing.T) {
 		door := newDoor(t, requestid.Config{Header: "x-correlation-id"})
 		door.header = "X-Correlation-Id"
@@ -201,6 +233,7 @@ func TestConfig(t *testing.T) {
 type door struct {
 	engine *gin.Engine
 	header string          // the field that is sent and read
+	ctx    context.Context // that the requests come with
 	handle gin.HandlerFunc // stands behind, and answers
 	noted  string
 }
@@ -215,7 +248,7 @@ func newDoor(t *testing.T, c requestid.Config) *door {
 	t.Helper()
 	handler, err := requestid.New(c)
 	require.NoError(t, err)
-	d := &door{engine: gin.New(), header: "X-Request-Id", handle: func(*gin.Context) {}}
+	d := &door{engine: gin.New(), header: "X-Request-Id", ctx: t.Context(), handle: func(*gin.Context) {}}
 	d.engine.Use(handler)
 	d.engine.GET("/menu", func(c *gin.Context) {
 		d.noted = request.ID(c.Request.Context())
@@ -227,7 +260,7 @@ func newDoor(t *testing.T, c requestid.Config) *door {
 // send sends a request with these lines of the field.
 func (d *door) send(t *testing.T, lines ...string) seen {
 	t.Helper()
-	req := httptest.NewRequest(http.MethodGet, "/menu", nil)
+	req := httptest.NewRequestWithContext(d.ctx, http.MethodGet, "/menu", nil)
 	if len(lines) > 0 {
 		req.Header[d.header] = lines
 	}

@@ -60,7 +60,8 @@ type Config struct {
 //   - with 415, one whose body could not be read: its Content-Type is not one that
 //     Understood knows (the answer's field Accept says which are), or it has a
 //     Content-Encoding other than identity (the answer's Accept-Encoding says so).
-//     A request has a body if its Content-Length is not 0, or not known.
+//     A request has a body if its Content-Length is not 0, or not known, whatever its
+//     method is. One without a body is not asked for any of this.
 //
 // Whatever a client says of its length, those behind can read c.MaxBody octets of
 // a body and no more: then Read returns a *http.MaxBytesError, and the connection

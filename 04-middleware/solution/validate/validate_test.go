@@ -51,7 +51,7 @@ func TestUnderstood(t *testing.T) {
 
 	t.Run("refuses_another_charset", func(t *testing.T) {
 		understood(t, true, "JSON is UTF-8", "application/json; charset=utf-8")
-		for _, line := range []string{"application/json; charset=iso-8859-1", `application/json; charset="windows-1252"`, "application/json; charset=utf-16", "application/json; charset=utf-8000", "application/json; charset=\"\""} {
+		for _, line := range []string{"application/json; charset=iso-8859-1", `application/json; charset="windows-1252"`, "application/json; charset=utf-16", "application/json; charset=utf-8000", "application/json; charset=utf8", "application/json; charset=\"\""} {
 			understood(t, false, "its charset is not utf-8, and JSON is (RFC 8259 §8.1): read all the same, names would change", line)
 		}
 	})
@@ -136,6 +136,13 @@ func TestAcceptable(t *testing.T) {
 		}
 	})
 
+	t.Run("takes_the_higher_weight_of_two_that_are_the_same", func(t *testing.T) {
+		for _, line := range []string{"application/json;q=0, application/json", "application/json;q=0.5, application/json;version=1;q=0", "text/html, */*, */*;q=0"} {
+			acceptable(t, true, "two ranges on the list are the same (parameters do not count), and the higher of their weights does, whichever stands first", line)
+		}
+		acceptable(t, false, "both are the same range, and weigh nothing", "application/json;q=0, application/json;q=0.0")
+	})
+
 	t.Run("is_content_with_one_of_several_types", func(t *testing.T) {
 		types := []string{"application/json", "text/csv"}
 		for line, want := range map[string]bool{"text/csv": true, "application/json": true, "application/json;q=0, */*": true, "text/html": false, "*/*, text/*;q=0, application/json;q=0": false} {
@@ -165,6 +172,29 @@ func TestNew(t *testing.T) {
 		d.refuses(t, post("", "{}"), http.StatusUnsupportedMediaType, "it has a body, and no Content-Type")
 		d.passes(t, httptest.NewRequest("GET", "/orders", nil), "it has no body, so it needs no Content-Type")
 		d.passes(t, post("text/plain", ""), "its body is empty, Content-Length 0: whatever type it is, there is nothing to read")
+		packed := httptest.NewRequest("GET", "/orders", nil)
+		packed.Header.Set("Content-Encoding", "gzip")
+		d.passes(t, packed, "it has no body, so nothing is packed")
+	})
+
+	t.Run("asks_whatever_the_method_is", func(t *testing.T) {
+		d := newDoor(t, validate.Config{})
+		for _, method := range []string{"GET", "PUT", "PATCH", "DELETE", "OPTIONS"} {
+			good, bad := post("application/json", "{}"), post("text/plain", "{}")
+			good.Method, bad.Method = method, method
+			d.passes(t, good, "its body is JSON")
+			d.refuses(t, bad, http.StatusUnsupportedMediaType, "it has a body that is no JSON. Any method may come with one, and those behind would read it")
+		}
+	})
+
+	t.Run("counts_all_lines_of_a_field", func(t *testing.T) {
+		d := newDoor(t, validate.Config{})
+		accept := post("application/json", "{}")
+		accept.Header["Accept"] = []string{"text/html", "application/json"}
+		d.passes(t, accept, "several lines of Accept are one list (RFC 9110 §5.3), and application/json is on it. (Header.Get sees the first alone)")
+		twice := post("application/json", "{}")
+		twice.Header["Content-Type"] = []string{"application/json", "text/plain"}
+		d.refuses(t, twice, http.StatusUnsupportedMediaType, "it has two lines of Content-Type, and who else reads it may take the other one. (Header.Get sees the first alone)")
 	})
 
 	t.Run("knows_a_body_without_a_length", func(t *testing.T) {
@@ -190,6 +220,9 @@ func TestNew(t *testing.T) {
 		d.passes(t, get, "its Accept is application/json")
 		get.Header.Set("Accept", "text/html")
 		d.refuses(t, get, http.StatusNotAcceptable, "its Accept is text/html alone")
+		order := post("application/json", "{}")
+		order.Header.Set("Accept", "text/html")
+		d.refuses(t, order, http.StatusNotAcceptable, "its Accept is text/html alone: who cannot read the answer would not learn that the order is made, and order again")
 		d = newDoor(t, validate.Config{Accept: []string{"text/html"}})
 		d.passes(t, get, "its Accept is text/html, and so is Config.Accept")
 	})

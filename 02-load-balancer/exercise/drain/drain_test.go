@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -71,18 +70,21 @@ func TestDrain(t *testing.T) {
 	t.Run("gives_up_when_its_time_is_over", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			b := newBackend(t)
-			for range 2 {
+			for range 3 {
 				b.Begin()
-				defer b.End()
 			}
+			defer b.End()
+			defer b.End()
+			time.AfterFunc(5*time.Second, b.End)
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
 			done := draining(ctx, b)
 			time.Sleep(10 * time.Second)
-			err := finished(t, done, "two requests do not come to an end, and Drain's context ended: it must not wait for ever, or one customer who went to sleep stops the new version from coming")
+			err := finished(t, done, "of three requests two do not come to an end, and Drain's context ended: it must not wait for ever, or one customer who went to sleep stops the new version from coming")
 			require.ErrorIs(t, err, context.DeadlineExceeded, "two requests were left when the context ended: Drain returns the context's error, wrapped")
 			assert.ErrorContains(t, err, "kitchen", "the error names the backend")
-			assert.ErrorContains(t, err, "2", "the error says how many requests were left")
+			assert.ErrorContains(t, err, "2", "the error says how many requests were left: there were three, and one came to its end meanwhile")
+			assert.NotContains(t, err.Error(), "3", "there were three requests, and one came to its end meanwhile: the error says how many were left, not how many there were")
 			assert.Equal(t, "draining", b.State(), "Drain gave up the wait, and the backend is still about to leave")
 			assert.EqualValues(t, 2, b.Active(), "requests that are left go on")
 		})
@@ -173,27 +175,29 @@ func TestRefuse(t *testing.T) {
 	t.Run("sends_nothing_once_it_drains", func(t *testing.T) {
 		b, next := newBackend(t), &counter{}
 		rt := drain.Refuse(next, b)
-		resp, err := rt.RoundTrip(request(t, ""))
+		resp, err := send(t, rt, request(t, ""))
 		require.NoError(t, err, "the backend is up: the request is sent by next")
 		require.Equal(t, http.StatusTeapot, resp.StatusCode, "the answer is next's")
 		b.SetDraining(true)
-		resp, err = rt.RoundTrip(request(t, ""))
+		resp, err = send(t, rt, request(t, ""))
 		require.ErrorIs(t, err, drain.ErrDraining, "the backend drains: the request is refused, with ErrDraining, so that it goes elsewhere")
 		require.Nil(t, resp, "a RoundTripper returns an answer or an error")
 		assert.ErrorContains(t, err, "kitchen", "the error names the backend")
 		require.Equal(t, 1, next.requests, "of two requests, the second came when the backend was draining: next gets the first alone")
 		b.SetDraining(false)
-		_, err = rt.RoundTrip(request(t, ""))
+		_, err = send(t, rt, request(t, ""))
 		require.NoError(t, err, "the backend does not drain any more")
 	})
 
 	t.Run("closes_the_body_of_what_it_refuses", func(t *testing.T) {
 		b := newBackend(t)
 		b.SetDraining(true)
-		body := &closer{Reader: strings.NewReader("one soup")}
+		ours, theirs := io.Pipe()
+		defer theirs.Close() // ends who reads
+		body := &closer{Reader: ours}
 		req := request(t, "")
 		req.Body = body
-		_, err := drain.Refuse(&counter{}, b).RoundTrip(req)
+		_, err := send(t, drain.Refuse(&counter{}, b), req)
 		require.ErrorIs(t, err, drain.ErrDraining, "the backend drains")
 		require.True(t, body.closed, "a RoundTripper must close the request's body, also on errors (net/http): whoever writes into the other end of a pipe waits for it")
 	})
@@ -203,10 +207,10 @@ func TestRefuse(t *testing.T) {
 		b.SetDown(true)
 		b.SetEjected(true)
 		rt := drain.Refuse(next, b)
-		_, err := rt.RoundTrip(request(t, ""))
+		_, err := send(t, rt, request(t, ""))
 		require.NoError(t, err, "the backend is down and ejected, but does not drain. To send there is the Picker's decision: where all are bad, one that may be is better than none")
 		b.SetDraining(true)
-		_, err = rt.RoundTrip(request(t, ""))
+		_, err = send(t, rt, request(t, ""))
 		require.ErrorIs(t, err, drain.ErrDraining, "down, ejected and draining: it is refused")
 	})
 }
@@ -218,7 +222,7 @@ func TestTogether(t *testing.T) {
 			rt := leastconn.Count(drain.Refuse(next, b), b)
 			require.True(t, b.Available(), "a Picker may return it")
 			require.NoError(t, finished(t, draining(t.Context(), b), "no request is with it"))
-			_, err := rt.RoundTrip(request(t, ""))
+			_, err := send(t, rt, request(t, ""))
 			require.ErrorIs(t, err, drain.ErrDraining, "a request was picked, and before it was sent, Drain was called, and returned. By now the backend may have been stopped")
 			require.Zero(t, next.requests)
 			require.Zero(t, b.Active(), "what was refused is over")
@@ -273,7 +277,12 @@ func TestTogether(t *testing.T) {
 		transport := &http.Transport{}
 		defer transport.CloseIdleConnections()
 		client := &http.Client{Transport: leastconn.Count(drain.Refuse(transport, b), b), Timeout: 5 * time.Second}
-		get := func(path string) (string, error) {
+		get := func(path string) (body string, err error) {
+			defer func() {
+				if p := recover(); p != nil {
+					err = fmt.Errorf("RoundTrip panicked with %v", p)
+				}
+			}()
 			resp, err := client.Get(server.URL + path)
 			if err != nil {
 				return "", err
@@ -375,6 +384,28 @@ func request(t *testing.T, path string) *http.Request {
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://kitchen.test/"+path, nil)
 	require.NoError(t, err)
 	return req
+}
+
+// send makes one request, which must not take long.
+func send(t *testing.T, rt http.RoundTripper, req *http.Request) (*http.Response, error) {
+	t.Helper()
+	type outcome struct {
+		resp     *http.Response
+		err      error
+		panicked any
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		var o outcome
+		defer func() {
+			o.panicked = recover()
+			done <- o
+		}()
+		o.resp, o.err = rt.RoundTrip(req)
+	}()
+	got := await(t, done, "RoundTrip has not returned. What it refuses is not sent, so nobody reads its body: close it, and no more")
+	require.Nil(t, got.panicked, "RoundTrip panicked. The request's Body is nil where there is none (here it is: %t)", req.Body == nil)
+	return got.resp, got.err
 }
 
 // draining calls Drain. What it returns arrives on the channel.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -74,6 +75,14 @@ func TestObserve(t *testing.T) {
 			observeFailing(t, healthcheck.New(2, 1, false), timeout,
 				"+-++",
 				"DDDu", "rise is 2, and between the first success and the second, a check ended in a timeout. A timeout is a failure, and clears the successes before it")
+		}
+	})
+
+	t.Run("takes_every_error_for_a_failure", func(t *testing.T) {
+		for _, failure := range []error{io.EOF, fmt.Errorf("check: %w", context.Canceled), errors.New("")} {
+			observeFailing(t, healthcheck.New(1, 2, true), failure,
+				"+--+",
+				"UUdu", "fall is 2, and two checks in a row failed. Every error is a failure, whichever it is: a check that found out nothing is not reported at all, so that Observe has nothing to sort out")
 		}
 	})
 

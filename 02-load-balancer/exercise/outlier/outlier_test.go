@@ -40,6 +40,18 @@ func TestReport(t *testing.T) {
 		})
 	})
 
+	t.Run("takes_every_5xx_for_a_failure", func(t *testing.T) {
+		for _, status := range []int{500, 501, 502, 504, 599, 600} {
+			bubble(t, func(t *testing.T) {
+				s := newScene(t, 3, outlier.Config{})
+				for range failures {
+					s.Report(s.get("a"), status, nil)
+				}
+				require.Equal(t, "b c", s.available(), "three requests to a were answered by %d: a status of 500 and above is a failure (RFC 9110 §15.6, and §15 on those above 599)", status)
+			})
+		}
+	})
+
 	t.Run("takes_what_went_wrong_on_the_way_for_a_failure", func(t *testing.T) {
 		for _, tt := range []struct {
 			name string
@@ -50,26 +62,32 @@ func TestReport(t *testing.T) {
 			{"a timeout", fmt.Errorf("no answer from a: %w", context.DeadlineExceeded)},
 		} {
 			bubble(t, func(t *testing.T) {
-				s := newScene(t, 3, outlier.Config{})
+				s := newScene(t, 5, outlier.Config{})
 				for range failures {
 					s.Report(s.get("a"), 0, tt.err)
 				}
-				require.Equal(t, "b c", s.available(), "three requests to a ended in %s (%v): that is a failure like a 503", tt.name, tt.err)
+				require.Equal(t, "b c d e", s.available(), "three requests to a ended in %s (%v): that is a failure like a 503", tt.name, tt.err)
+				for range failures {
+					s.Report(s.get("b"), 200, tt.err)
+				}
+				require.Equal(t, "c d e", s.available(), "three requests to b ended in %s (%v), after a header with status 200: with an error, status means nothing", tt.name, tt.err)
 			})
 		}
 	})
 
 	t.Run("starts_over_after_a_success", func(t *testing.T) {
-		bubble(t, func(t *testing.T) {
-			s := newScene(t, 3, outlier.Config{})
-			for range 4 {
-				s.fail("a", failures-1)
-				s.Report(s.get("a"), 200, nil)
-			}
-			require.Equal(t, "a b c", s.available(), "Failures is 3, and never did three requests to a in a row fail: a success clears what was counted, or the failures of a whole day would add up")
-			s.fail("a", failures)
-			require.Equal(t, "b c", s.available(), "after the last success, three in a row failed")
-		})
+		for _, status := range []int{200, 101, 204, 304} {
+			bubble(t, func(t *testing.T) {
+				s := newScene(t, 3, outlier.Config{})
+				for range 4 {
+					s.fail("a", failures-1)
+					s.Report(s.get("a"), status, nil)
+				}
+				require.Equal(t, "a b c", s.available(), "Failures is 3, and never did three requests to a in a row fail: a success, here a %d, clears what was counted, or the failures of a whole day would add up. Whatever is below 500 is a success", status)
+				s.fail("a", failures)
+				require.Equal(t, "b c", s.available(), "after the last success, three in a row failed")
+			})
+		}
 	})
 
 	t.Run("takes_no_4xx_for_a_failure", func(t *testing.T) {
@@ -134,8 +152,9 @@ func TestReport(t *testing.T) {
 			s.fail("a", failures)
 			s.ejectedFor(t, "a", base, "its first ejection lasts BaseTime")
 			time.Sleep(10 * time.Second)
+			s.Report(s.get("a"), 200, nil)
 			s.fail("a", failures)
-			s.ejectedFor(t, "a", 50*time.Second, "it was ejected for 30 s, back for 10 s, and failed again: 30 s + 30 s - 10 s. "+rule)
+			s.ejectedFor(t, "a", 50*time.Second, "it was ejected for 30 s, back for 10 s, with one request that went well, and failed again: 30 s + 30 s - 10 s. A success clears the count of failures, and not how long it was ejected. "+rule)
 			time.Sleep(20 * time.Second)
 			s.fail("a", failures)
 			s.ejectedFor(t, "a", 60*time.Second, "it was ejected for 50 s, back for 20 s, and failed again: 50 s + 30 s - 20 s. "+rule)
@@ -155,6 +174,27 @@ func TestReport(t *testing.T) {
 			s.ejectedFor(t, "a", base-10*time.Second, "ten seconds after it was ejected, requests failed that had been sent before. They find out nothing new: its ejection ends as if they had not been")
 			s.fail("a", failures-1)
 			require.Equal(t, "a b c", s.available(), "a is back, and two requests to it failed: what came in while it was ejected does not count")
+		})
+	})
+
+	t.Run("ignores_what_is_reported_of_one_that_gets_no_requests", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			s := newScene(t, 5, outlier.Config{})
+			for _, state := range []struct {
+				name    string
+				backend string
+				set     func(bool) bool
+			}{{"down", "a", s.get("a").SetDown}, {"draining", "b", s.get("b").SetDraining}} {
+				was := s.available()
+				s.fail(state.backend, failures-1)
+				state.set(true)
+				s.Report(s.get(state.backend), 200, nil)
+				s.fail(state.backend, 4*failures)
+				state.set(false)
+				require.Equal(t, was, s.available(), "two requests to %[1]s failed. Then it was %[2]s, and what had been sent before came to its end: many failures, which say nothing new. It is not %[2]s any more, so it is available", state.backend, state.name)
+				s.fail(state.backend, 1)
+				require.NotContains(t, s.available(), state.backend, "two requests to %[1]s failed, then it was %[2]s for a while, then another failed. What was reported of it while it was %[2]s is ignored, a success, too: three in a row failed", state.backend, state.name)
+			}
 		})
 	})
 

@@ -40,7 +40,9 @@ type Conn interface {
 // writing or CloseWrite fails: at once, though the other direction may be in
 // the midst of it. And it does so, with [ErrIdle], when for the time idle no
 // byte was carried either way, because nobody sent any or nobody took them.
-// While one direction carries something, the other may be silent.
+// While one direction carries something, the other may be silent, from the
+// start or from some time on. What was read counts, so a piece that takes longer
+// than idle to be written may be cut.
 //
 // When it returns, nothing of it is left running. To end it from outside, close
 // a or b. idle must be positive: otherwise both are closed, and an error is

@@ -39,19 +39,24 @@ func TestJoin(t *testing.T) {
 	t.Run("carries_both_ways_at_once", func(t *testing.T) {
 		j := join(t, tcp(t), long)
 		const much = 8 << 20 // more than the kernel takes for either
-		got := make(chan int64, 2)
-		for _, conn := range []net.Conn{j.client, j.backend} {
+		question, answer := bytes.Repeat([]byte("one soup"), much/8), bytes.Repeat([]byte("go away "), much/8)
+		got := make(chan bool, 2)
+		for _, side := range []struct {
+			conn        net.Conn
+			says, hears []byte
+		}{{j.client, question, answer}, {j.backend, answer, question}} {
 			go func() {
-				conn.Write(make([]byte, much))
+				side.conn.Write(side.says)
 			}()
 			go func() {
-				n, _ := io.CopyN(io.Discard, conn, much)
-				got <- n
+				read := make([]byte, much)
+				io.ReadFull(side.conn, read)
+				got <- bytes.Equal(side.hears, read)
 			}()
 		}
 		for range 2 {
-			n := await(t, j, got, "client and backend send 8 MiB each, at the same time, and read what the other sends: it must arrive. Neither direction may wait for the other's end, so each is copied in a goroutine of its own")
-			assert.EqualValues(t, much, n, "octets that arrived")
+			same := await(t, j, got, "client and backend send 8 MiB each, at the same time, and read what the other sends: it must arrive. Neither direction may wait for the other's end, so each is copied in a goroutine of its own")
+			assert.True(t, same, "client and backend send 8 MiB each, at the same time, and what arrived is not what was sent. Does each direction have a buffer of its own?")
 		}
 	})
 
@@ -93,6 +98,71 @@ func TestJoin(t *testing.T) {
 
 	t.Run("ends_both_when_one_breaks", func(t *testing.T) { breaks(t) })
 
+	t.Run("carries_what_comes_with_the_end", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			e := memory(t)
+			e.a = &faulty{duplex: e.a.(*duplex), last: true}
+			j := join(t, e, time.Minute)
+			go io.WriteString(j.client, "one soup")
+			got := await(t, j, reads(j.backend), "the client has sent something, and is done: the backend must read that, and io.EOF")
+			assert.Equal(t, "one soup", got, "the last Read of the client's connection returned 8 octets and io.EOF at once, as an io.Reader may and crypto/tls does: the octets come first, and must arrive")
+		})
+	})
+
+	t.Run("ends_both_when_one_fails", func(t *testing.T) {
+		broken := errors.New("the cable was pulled")
+		for _, row := range []struct {
+			what                             string
+			readErr, writeErr, closeWriteErr error
+		}{
+			{"reading from it", broken, nil, nil},
+			{"writing to its other side", nil, broken, nil},
+			{"CloseWrite of its other side", nil, nil, broken},
+		} {
+			for _, side := range []string{"client", "backend"} {
+				e := memory(t)
+				from := &faulty{readErr: row.readErr, slow: true}
+				to := &faulty{writeErr: row.writeErr, closeWriteErr: row.closeWriteErr, slow: true}
+				sender, other := e.client, e.backend
+				if side == "client" {
+					from.duplex, to.duplex = e.a.(*duplex), e.b.(*duplex)
+					e.a, e.b = from, to
+				} else {
+					from.duplex, to.duplex = e.b.(*duplex), e.a.(*duplex)
+					e.b, e.a = from, to
+					sender, other = e.backend, e.client
+				}
+				j := join(t, e, long)
+				go io.WriteString(other, "something long")         // the sender does not take it
+				for n := 0; from.busy.Load() < 2 && n < 100; n++ { // its Read and its Write
+					time.Sleep(time.Millisecond)
+				}
+				if row.closeWriteErr != nil {
+					sender.CloseWrite()
+				} else {
+					go io.WriteString(sender, "one soup")
+				}
+				const rule = "the %s sends something, or is done, and %s fails. The other direction is stuck in Write, since the %s takes nothing. Join must close both at once"
+				await(t, j, j.returned, rule, side, row.what, side)
+				require.Zero(t, from.busy.Load()+to.busy.Load(), rule+", and wait for the other direction's copier: it is still in a Read or Write, and Join has returned", side, row.what, side)
+				require.ErrorIs(t, j.err, broken, rule+", and return that error, wrapped. What the other direction says of the closing is not the cause", side, row.what, side)
+				j.closedBoth(t)
+			}
+		}
+	})
+
+	t.Run("ends_when_it_is_closed_from_outside", func(t *testing.T) {
+		for _, side := range []string{"a", "b"} {
+			j := join(t, tcp(t), long)
+			j.carries(t, j.client, j.backend, "one soup\n", "the client sends something")
+			map[string]net.Conn{"a": j.a, "b": j.b}[side].Close()
+			await(t, j, j.returned, "connection %s was closed from outside, to end it: Join must return", side)
+			require.Error(t, j.err, "connection %s was closed from outside, and neither client nor backend had said that it was done: that is no good end, and the error must say so", side)
+			require.NotErrorIs(t, j.err, passthrough.ErrIdle, "connection %s was closed from outside, long before it had idled for 1m", side)
+			j.closedBoth(t)
+		}
+	})
+
 	t.Run("cuts_what_idles", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			j := join(t, memory(t), time.Minute)
@@ -118,6 +188,7 @@ func TestJoin(t *testing.T) {
 				if side == "backend" {
 					silent, busy = busy, silent
 				}
+				j.carries(t, silent, busy, "one film, please\n", "the "+side+" sends something")
 				for i := range 10 {
 					time.Sleep(40 * time.Second)
 					j.carries(t, busy, silent, "a piece\n", fmt.Sprintf("idle is 1m. For %d s the %s has been silent, and its other side sent something every 40 s: a long download is not idle. What counts is both directions together", 40*(i+1), side))
@@ -180,6 +251,23 @@ func TestJoin(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, "a secret order", string(text), "the backend sends back what it got")
 		assert.NotContains(t, wire.seen(), "secret", "what went to the backend: the balancer has no key, so it must be unreadable to it")
+	})
+
+	t.Run("leaves_no_timer_behind", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			e := memory(t)
+			a, b := &faulty{duplex: e.a.(*duplex)}, &faulty{duplex: e.b.(*duplex)}
+			e.a, e.b = a, b
+			j := join(t, e, time.Minute)
+			j.client.CloseWrite()
+			j.backend.CloseWrite()
+			await(t, j, j.returned, "client and backend have both said that they are done: Join must return")
+			synctest.Wait()
+			was := a.closes.Load() + b.closes.Load()
+			require.NotZero(t, was, "Join has returned: both connections must be closed")
+			time.Sleep(10 * time.Minute)
+			assert.Equal(t, was, a.closes.Load()+b.closes.Load(), "idle is 1m. Join has returned, and within ten minutes Close was called again: a timer was left running, and it holds both connections until then. Stop it")
+		})
 	})
 
 	t.Run("leaves_no_goroutine_behind", func(t *testing.T) {
@@ -303,6 +391,67 @@ func (d *duplex) SetDeadline(at time.Time) error {
 func (d *duplex) SetReadDeadline(at time.Time) error  { return d.Conn.SetReadDeadline(at) }
 func (d *duplex) SetWriteDeadline(at time.Time) error { return d.w.SetWriteDeadline(at) }
 
+func (d *duplex) inBubble() bool { return true }
+
+// faulty is a connection with what its fields say.
+type faulty struct {
+	*duplex
+	readErr, writeErr, closeWriteErr error // of Read once something arrives, of Write, of CloseWrite
+	last                             bool  // what arrives first is the last, and its Read says so
+	slow                             bool  // Close takes 10 ms, and to notice it 15
+	closes                           atomic.Int64
+	busy                             atomic.Int64 // calls of Read and Write that have not returned
+}
+
+func (f *faulty) inBubble() bool { return !f.slow }
+
+// notice returns what a Read or Write does, which takes time where the
+// connection was closed meanwhile.
+func (f *faulty) notice(n int, err error) (int, error) {
+	if f.slow && f.closes.Load() > 0 {
+		time.Sleep(15 * time.Millisecond)
+	}
+	return n, err
+}
+
+func (f *faulty) Read(p []byte) (int, error) {
+	f.busy.Add(1)
+	defer f.busy.Add(-1)
+	n, err := f.notice(f.duplex.Read(p))
+	switch {
+	case err == nil && f.readErr != nil:
+		return 0, f.readErr
+	case err == nil && f.last:
+		return n, io.EOF
+	}
+	return n, err
+}
+
+func (f *faulty) Write(p []byte) (int, error) {
+	if f.writeErr != nil && f.closes.Load() == 0 {
+		return 0, f.writeErr
+	}
+	f.busy.Add(1)
+	defer f.busy.Add(-1)
+	return f.notice(f.duplex.Write(p))
+}
+
+func (f *faulty) CloseWrite() error {
+	if f.closeWriteErr != nil {
+		return f.closeWriteErr
+	}
+	return f.duplex.CloseWrite()
+}
+
+func (f *faulty) Close() error {
+	first := f.closes.Add(1) == 1
+	err := f.duplex.Close()
+	if f.slow && first {
+		time.Sleep(10 * time.Millisecond)
+	}
+	return err
+}
+
 // tap notes what is written.
 type tap struct {
 	passthrough.Conn
@@ -389,6 +538,11 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	bothDone(t)
 	breaks(t)
+	defer func() {
+		if p := recover(); p != nil {
+			require.Fail(t, "left behind", "Join has returned, and a goroutine that it started waits for something that never comes (%v). A channel that nobody receives from any more needs room for all that is sent to it", p)
+		}
+	}()
 	synctest.Test(t, func(t *testing.T) {
 		t.Cleanup(func() { time.Sleep(10 * time.Minute) }) // runs last: ends what only waits for a time
 		f(t)
@@ -401,7 +555,7 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 func await[T any](t *testing.T, j *joined, event <-chan T, why string, args ...any) (v T) {
 	t.Helper()
 	tick, ticks := 10*time.Millisecond, 200
-	if _, ok := j.a.(*duplex); ok {
+	if conn, ok := j.a.(interface{ inBubble() bool }); ok && conn.inBubble() {
 		tick = 3 * time.Second
 	}
 	for n := range ticks {

@@ -39,8 +39,8 @@ func TestMay(t *testing.T) {
 		for _, method := range []string{"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", ""} {
 			require.True(t, retry.May(request(t, method, body{}), true), why, method)
 		}
-		for _, method := range []string{"POST", "PATCH", "CONNECT", "ORDER"} {
-			require.False(t, retry.May(request(t, method, body{}), true), why, method)
+		for _, method := range []string{"POST", "PATCH", "CONNECT", "ORDER", "get"} {
+			require.False(t, retry.May(request(t, method, body{}), true), why+". A method is known by its capitals (§9.1): get is another one than GET, and nobody knows what it does", method)
 		}
 	})
 
@@ -65,8 +65,12 @@ func TestMay(t *testing.T) {
 			{"http.NoBody", body{none: true}, true, "that is how net/http says that there is no body, as well as by nil: there is none to begin anew"},
 			{"a body and a GetBody", body{text: "one soup", again: true}, true, "GetBody returns the body anew"},
 			{"a body and no GetBody", body{text: "one soup"}, false, "the failed attempt has read from the body, how far nobody knows, and only GetBody can begin it anew"},
+			{"a body of unknown length and no GetBody", body{text: "one soup", unknown: true}, false, "there is a body, whatever ContentLength says, which is 0 where nobody knows; and only GetBody can begin it anew"},
 		} {
 			require.Equal(t, row.want, retry.May(request(t, "PUT", row.body), true), "PUT with %s, and it was sent: may it be sent again? %s", row.is, row.why)
+			keyed := request(t, "POST", row.body)
+			keyed.Header.Set("Idempotency-Key", "order-17")
+			require.Equal(t, row.want, retry.May(keyed, true), "POST with an Idempotency-Key and %s, and it was sent: may it be sent again? By the key it does no harm twice, which is one thing. The other is its body: %s", row.is, row.why)
 		}
 	})
 }
@@ -145,6 +149,12 @@ func TestRoundTrip(t *testing.T) {
 			require.Equal(t, want, k.asked(), "Attempts %d (0 means 3), and 6 backends that cannot be dialled: the backends asked", attempts)
 			assert.ErrorIs(t, err, errRefused, "the error must be, or wrap, that of the last attempt")
 		}
+		k := kitchens(t, retry.Config{}, dead)
+		_, err := k.do(t, request(t, "GET", body{}))
+		require.Error(t, err, "the only backend cannot be dialled")
+		assert.Equal(t, "a a a", k.asked(), "the only backend cannot be dialled, and Pick returns it again, since there is no other: so it is asked again, up to the limit of attempts. It may be back by then")
+		_, err = kitchens(t, retry.Config{Attempts: 2}, rude, dead).do(t, request(t, "GET", body{}))
+		assert.ErrorIs(t, err, errRefused, "Attempts 2; backend a hung up, b could not be dialled: the error must be, or wrap, that of the last attempt, which was at b")
 	})
 
 	t.Run("stops_when_there_is_no_backend", func(t *testing.T) {
@@ -166,6 +176,22 @@ func TestRoundTrip(t *testing.T) {
 		_, err := k.do(t, request(t, "GET", body{}).WithContext(ctx))
 		require.Equal(t, "a", k.asked(), "the client left (the request's context is done) while backend a was tried, which failed: nobody waits for an answer, so nobody else is to be asked")
 		assert.Error(t, err)
+
+		k = kitchens(t, retry.Config{}, dead, good)
+		ctx, leave = context.WithCancel(t.Context())
+		k.after = leave
+		_, err = k.do(t, request(t, "GET", body{}).WithContext(ctx))
+		require.Equal(t, "a", k.asked(), "backend a could not be dialled, and then the client left: the attempt's error does not say so, the request's context does. Nobody waits for an answer, so nobody else is to be asked")
+		assert.ErrorIs(t, err, errRefused, "backend a could not be dialled, and then the client left: the error must be, or wrap, that of the attempt. Who reads of a client that left learns nothing of backend a")
+	})
+
+	t.Run("stops_when_there_is_no_new_body", func(t *testing.T) {
+		k := kitchens(t, retry.Config{}, dead, good)
+		req := request(t, "PUT", body{text: "one soup", again: true})
+		req.GetBody = func() (io.ReadCloser, error) { return nil, errors.New("the file is gone") }
+		_, err := k.do(t, req)
+		require.Equal(t, "a", k.asked(), "PUT with a body. Backend a could not be dialled, and GetBody failed: without its body the order must go nowhere")
+		assert.ErrorIs(t, err, errRefused, "the error must be, or wrap, that of the last attempt; errors.Join adds GetBody's")
 	})
 
 	t.Run("pays_only_for_retries_that_take_place", func(t *testing.T) {
@@ -233,6 +259,8 @@ func TestRoundTrip(t *testing.T) {
 			k.once = row.once
 			req := request(t, "PUT", body{text: "one soup", again: true})
 			getBody, made, closed := req.GetBody, 0, make(chan bool, tooMany)
+			first := make(chan bool, 1)
+			req.Body = &closedOnce{ReadCloser: req.Body, closed: first}
 			req.GetBody = func() (io.ReadCloser, error) {
 				made++
 				body, err := getBody()
@@ -243,6 +271,7 @@ func TestRoundTrip(t *testing.T) {
 				resp.Body.Close()
 			}
 			require.NotEmpty(t, k.asked(), "the request must be sent")
+			await(t, first, "PUT with a GetBody: the body that came with the request must be closed, too. The first attempt is made with it, which closes it")
 			for range made {
 				await(t, closed, fmt.Sprintf("PUT with a GetBody, which was called %d times; each body that it returns must be closed. %s", made, row.why))
 			}
@@ -255,6 +284,8 @@ type body struct {
 	text  string // none, if it is empty
 	again bool   // there is a GetBody
 	none  bool   // it is http.NoBody
+
+	unknown bool // its length is not told
 }
 
 // request is one as a server receives it: without a GetBody, unless told otherwise.
@@ -267,7 +298,9 @@ func request(t *testing.T, method string, b body) *http.Request {
 	case b.none:
 		req.Body = http.NoBody
 	case b.text != "":
-		req.ContentLength = int64(len(b.text))
+		if !b.unknown {
+			req.ContentLength = int64(len(b.text))
+		}
 		req.Body = &reader{strings.NewReader(b.text)}
 	}
 	if b.again {
@@ -326,6 +359,7 @@ type kitchen struct {
 	backends []*balancer.Backend
 	once     bool // Pick returns no backend twice
 	before   func(name string)
+	after    func() // when Send is about to return
 	sends    atomic.Int64
 
 	mu    sync.Mutex // guards what follows
@@ -340,7 +374,7 @@ var errRefused = errors.New("connection refused")
 
 func kitchens(t *testing.T, c retry.Config, behaviours ...behaviour) *kitchen {
 	t.Helper()
-	k := &kitchen{before: func(string) {}}
+	k := &kitchen{before: func(string) {}, after: func() {}}
 	refused := map[string]bool{}
 	for i, what := range behaviours {
 		name, addr := string(rune('a'+i)), fmt.Sprintf("127.0.0.1:%d", i+1)
@@ -379,6 +413,7 @@ func kitchens(t *testing.T, c retry.Config, behaviours ...behaviour) *kitchen {
 		k.names = append(k.names, b.Name())
 		k.mu.Unlock()
 		k.before(b.Name())
+		defer func() { k.after() }()
 		if req == nil {
 			return nil, errors.New("Send was called without a request")
 		}

@@ -57,7 +57,8 @@ type Config struct {
 	TLS *tls.Config
 
 	// Dial connects to a backend, at "host:port". It need not know DialTimeout:
-	// its context is done then. nil is a net.Dialer's.
+	// its context is done then, and holds the values of the request's (what
+	// traces a request is one of them). nil is a net.Dialer's.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 

@@ -59,7 +59,7 @@ func TestNew(t *testing.T) {
 	})
 
 	t.Run("keeps_them_for_every_backend", func(t *testing.T) {
-		tr := transport(t, upstream.Config{})
+		tr := transport(t, upstream.Config{MaxIdle: callers})
 		first, together := meeting(t, callers)
 		second, togetherThere := meeting(t, callers)
 		for range 2 {
@@ -67,7 +67,7 @@ func TestNew(t *testing.T) {
 			togetherThere(t, tr, second)
 		}
 		got := []int64{first.conns.Load(), second.conns.Load()}
-		assert.Equal(t, []int64{callers, callers}, got, "two backends, two rounds of 64 requests at once to each: 64 connections to each, all reused in the second round. A bound on all backends together (MaxIdleConns, 100 in http.DefaultTransport) makes each pool smaller with every backend that is added")
+		assert.Equal(t, []int64{callers, callers}, got, "MaxIdle 64, two backends, two rounds of 64 requests at once to each: 64 connections to each, all reused in the second round. A bound on all backends together (MaxIdleConns, 100 in http.DefaultTransport) makes each pool smaller with every backend that is added")
 	})
 
 	t.Run("keeps_no_more_than_it_is_told", func(t *testing.T) {
@@ -81,7 +81,9 @@ func TestNew(t *testing.T) {
 	t.Run("gives_up_a_dial_in_time", func(t *testing.T) {
 		bubble(t, func(t *testing.T, end <-chan struct{}) {
 			c := upstream.Config{DialTimeout: 2 * time.Second, HeaderTimeout: time.Minute}
+			var traced atomic.Bool
 			c.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+				traced.Store(httptrace.ContextClientTrace(ctx) != nil)
 				select {
 				case <-ctx.Done():
 				case <-end:
@@ -91,6 +93,7 @@ func TestNew(t *testing.T) {
 			took, err := fails(t, transport(t, c), "http://"+nobody)
 			require.Error(t, err, "the dial does not succeed")
 			assert.Equal(t, 2*time.Second, took, "DialTimeout 2s, and a backend whose machine is gone: no packet comes back. The dial (Config.Dial) must be called with a context that is done after 2 s; the request was given up after %v, with %q", took, err)
+			assert.True(t, traced.Load(), "the request's context holds an httptrace.ClientTrace, and the context of its dial does not: derive it from the one that DialContext is given, and not from context.Background")
 		})
 	})
 
@@ -194,15 +197,18 @@ func TestNew(t *testing.T) {
 					w.WriteHeader(http.StatusRequestEntityTooLarge)
 					return
 				}
+				if r.URL.Path == "/silent" {
+					time.Sleep(10 * time.Second)
+				}
 				time.Sleep(5 * time.Second) // thinks about it; reading sends the 100
 				n, _ := io.Copy(io.Discard, r.Body)
 				fmt.Fprint(w, n)
 			})
-			tr := transport(t, c)
 			for path, want := range map[string]struct {
 				status int
 				read   time.Duration // 0 is never
-			}{"/refused": {http.StatusRequestEntityTooLarge, 0}, "/wanted": {http.StatusOK, 5 * time.Second}} {
+			}{"/refused": {http.StatusRequestEntityTooLarge, 0}, "/wanted": {http.StatusOK, 5 * time.Second}, "/silent": {http.StatusOK, 10 * time.Second}} {
+				tr := transport(t, c)
 				var read time.Duration
 				began := time.Now()
 				body := &watched{text: "a large order", read: func() { read = time.Since(began) }}
@@ -215,7 +221,7 @@ func TestNew(t *testing.T) {
 				resp.Body.Close()
 				synctest.Wait()
 				assert.Equal(t, want.status, resp.StatusCode, path)
-				assert.Equal(t, want.read, read, "POST %s with Expect: 100-continue, ContinueTimeout 10s: when the body was first read, 0 for never. /refused is answered 413 at once, so its body must not be sent; for /wanted the backend says 100 after 5 s (RFC 9110 §10.1.1)", path)
+				assert.Equal(t, want.read, read, "POST %s with Expect: 100-continue, ContinueTimeout 10s: when the body was first read, 0 for never. /refused is answered 413 at once, so its body must not be sent; for /wanted the backend says 100 after 5 s; for /silent it says nothing for 15 s, and the body is sent after 10 s all the same (RFC 9110 §10.1.1)", path)
 			}
 		})
 	})
@@ -251,6 +257,20 @@ func TestNew(t *testing.T) {
 		}
 	})
 
+	t.Run("trusts_no_backend_that_it_should_not", func(t *testing.T) {
+		backend := serve(t, true, greet, "tls")
+		_, _, err := fetch(t.Context(), transport(t, upstream.Config{}), backend.URL)
+		var refused *tls.CertificateVerificationError
+		require.ErrorAs(t, err, &refused, "Config.TLS is nil, which trusts the system's authorities, and the backend's certificate comes from none of them: it must be refused, or anyone on the way can be the backend")
+		var name string
+		config := &tls.Config{RootCAs: backend.roots, ServerName: "example.com", VerifyConnection: func(state tls.ConnectionState) error {
+			name = state.ServerName
+			return nil
+		}}
+		get(t, transport(t, upstream.Config{TLS: config}), backend.URL)
+		assert.Equal(t, "example.com", name, "Config.TLS has RootCAs, a ServerName and a VerifyConnection, which notes the name that was asked for: all that it says holds. Clone copies all of it")
+	})
+
 	t.Run("does_not_change_the_callers_TLS_configuration", func(t *testing.T) {
 		backend := serve(t, true, greet, "tls")
 		config := &tls.Config{RootCAs: backend.roots}
@@ -263,7 +283,8 @@ func TestNew(t *testing.T) {
 // transport is New's, closed with the test.
 func transport(t *testing.T, c upstream.Config) *http.Transport {
 	t.Helper()
-	tr := upstream.New(c)
+	var tr *http.Transport
+	require.NotPanics(t, func() { tr = upstream.New(c) }, "New panicked. Config.TLS may be nil (here it is: %t), and Clone of nil is nil", c.TLS == nil)
 	require.NotNil(t, tr, "New returned nil: it returns the *http.Transport by which requests travel to the backends. Begin with &http.Transport{} and set one field after the other; each of these tests is about one or two")
 	t.Cleanup(tr.CloseIdleConnections)
 	return tr
@@ -449,7 +470,7 @@ var quiet = log.New(io.Discard, "", 0)
 
 // roundTrip makes one request, which is over after an hour and a half.
 func roundTrip(t *testing.T, tr *http.Transport, url string) (*http.Response, error) {
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Minute)
+	ctx, cancel := context.WithTimeout(httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{}), 90*time.Minute)
 	t.Cleanup(cancel)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	require.NoError(t, err)

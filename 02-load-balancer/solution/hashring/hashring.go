@@ -65,6 +65,8 @@ func New(factor float64) (*HashRing, error) {
 // returns the one of the highest score all the same. And callers at once, each
 // of whom sees the same room, may fill it more than once.
 //
+// Pick allocates nothing: it makes no list, and sorts nothing.
+//
 // The empty key belongs to nobody. Such requests spread over all, by weight.
 func (h *HashRing) Pick(pool []*balancer.Backend, key string) *balancer.Backend {
 	k := hash(key)

@@ -41,14 +41,23 @@ func TestPick(t *testing.T) {
 		h := ring(t, 0)
 		before := picks(t, h, pool, keys(5000))
 		require.NotContains(t, before, none, "all backends are available: Pick returns one of them for each key")
-		for _, way := range []string{"is out of the pool", "is down, and still in the pool"} {
-			rest := pool
-			if way == "is out of the pool" {
+		for _, way := range []struct {
+			name string
+			set  func(bool) bool
+		}{
+			{"is out of the pool", nil},
+			{"is down, and still in the pool", pool[3].SetDown},
+			{"is ejected, and still in the pool", pool[3].SetEjected},
+			{"is draining, and still in the pool", pool[3].SetDraining},
+		} {
+			rest, set, way := pool, way.set, way.name
+			if set == nil {
 				rest = slices.Delete(slices.Clone(pool), 3, 4)
-			} else {
-				pool[3].SetDown(true)
+				set = func(bool) bool { return true }
 			}
+			set(true)
 			after := picks(t, h, rest, keys(5000))
+			set(false)
 			moved, heirs := 0, map[string]int{}
 			for i := range before {
 				switch {
@@ -108,6 +117,7 @@ func TestPick(t *testing.T) {
 			b.SetDown(true)
 		}
 		require.Equal(t, []string{none}, picks(t, h, pool, keys(1)), "a, b and c are down: Pick returns nil")
+		require.Equal(t, []string{none}, picks(t, h, pool[:1], keys(1)), "there is only a, and it is down: Pick returns nil")
 		pool[1].SetDown(false)
 		assert.Equal(t, []string{"b"}, picks(t, h, pool, keys(1)), "all were down, and b is up again")
 	})
@@ -186,6 +196,38 @@ func TestPick(t *testing.T) {
 		}
 	})
 
+	t.Run("gives_big_ones_more_room", func(t *testing.T) {
+		h := ring(t, 1.25)
+		tried := 0
+		for _, key := range keys(20) {
+			pool := weighted(t, 1, 1, 2)
+			if home(t, h, pool, key) != pool[2] {
+				continue
+			}
+			tried++
+			begin(pool[0], 1)
+			begin(pool[1], 1)
+			begin(pool[2], 3)
+			require.Equal(t, []string{"2"}, picks(t, h, pool, []string{key}), "factor 1.25, weights 1, 1 and 2; they have 1, 1 and 3 requests under way. Backend 2, which has the key %s, may have ceil(1.25 * (5+1) * 2 / 4) = 4: its own weight over the sum of all weights. So the key must stay", key)
+		}
+		assert.NotZero(t, tried, "20 keys, weights 1, 1 and 2: none of the keys went to the third")
+	})
+
+	// Each Begin has its End, and so there is always room somewhere, unless
+	// counts change while Pick looks. Ends without a Begin bring about, at rest,
+	// that the bound is below what each has.
+	t.Run("finds_one_where_none_has_room", func(t *testing.T) {
+		h := ring(t, 4)
+		for _, key := range keys(10) {
+			pool := backends(t, "a b c d e")
+			home := home(t, h, pool, key)
+			for _, b := range pool {
+				b.End()
+			}
+			require.Equal(t, []string{home.Name()}, picks(t, h, pool, []string{key}), "all 5 backends are available, and counts that change while Pick looks can leave none with room. Here each has Active() -1, and the bound is ceil(4 * (-5+1) / 5) = -3. Pick must return the one of the highest score all the same, %s for the key %s: nil says that none is available, and the request would be refused", home.Name(), key)
+		}
+	})
+
 	t.Run("spills_to_the_next_in_the_order_of_the_key", func(t *testing.T) {
 		h := ring(t, 1.25)
 		seconds := map[string]map[string]bool{}
@@ -234,10 +276,10 @@ func TestPick(t *testing.T) {
 	})
 
 	t.Run("allocates_nothing", func(t *testing.T) {
-		pool := backends(t, "a b c")
+		pool := numbered(t, 100) // what is made for a few may find room on the stack
 		h := ring(t, 1.25)
-		require.NotContains(t, picks(t, h, pool, keys(3)), none, "a, b and c are available")
-		assert.Zero(t, testing.AllocsPerRun(100, func() { h.Pick(pool, "ann") }), "allocations of one Pick: a list, sorted for each request, is work for the garbage collector. The highest score is found without")
+		require.NotContains(t, picks(t, h, pool, keys(3)), none, "100 backends, and all are available")
+		assert.Zero(t, testing.AllocsPerRun(100, func() { h.Pick(pool, "ann") }), "allocations of one Pick, with a pool of 100: a list, sorted for each request, is work for the garbage collector. The highest score is found without")
 	})
 }
 

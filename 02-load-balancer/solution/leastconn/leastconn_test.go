@@ -34,6 +34,9 @@ func TestPick(t *testing.T) {
 		require.Equal(t, map[string]int{"b": 100}, picks(t, l, pool, 100), "a has 3 requests under way, b has 1, and there are no others: each of 100 calls of Pick must return b. Draw two different ones: a backend compared with itself wins, busy as it may be")
 		begin(pool[1], 4)
 		assert.Equal(t, map[string]int{"a": 100}, picks(t, l, pool, 100), "a has 3 requests under way, b has 5, and there are no others: each of 100 calls of Pick must return a")
+		for _, key := range []string{"ann", "bob", "a", "b"} {
+			require.Equal(t, "a", pickFor(l, pool, key), "a has 3 requests under way, b has 5, and the key is %s: the key makes no difference", key)
+		}
 	})
 
 	t.Run("returns_nil_when_none_is_available", func(t *testing.T) {
@@ -95,6 +98,19 @@ func TestPick(t *testing.T) {
 		}
 	})
 
+	t.Run("draws_each_two_as_likely", func(t *testing.T) {
+		const calls, n = 20_000, 5
+		pool := numbered(t, n)
+		for i, b := range pool {
+			begin(b, i)
+		}
+		got := picks(t, leastconn.New(seeded()), pool, calls)
+		for i, b := range pool {
+			want := calls * 2 * (n - 1 - i) / (n * (n - 1)) // of the 10 pairs, those with a busier one
+			require.InDelta(t, want, got[b.Name()], 500, "backends 0 to 4 have 0 to 4 requests under way, and Pick is called %d times: they got %v. Of 10 pairs, 4 have backend 0 in them, and 3, 2, 1 and 0 have 1, 2, 3 and 4 as the less busy one, so backend %d should get about %d. Draw two, not more, and let the second be any other one, not the neighbour of the first", calls, got, i, want)
+		}
+	})
+
 	t.Run("beats_turns_when_one_backend_is_slow", func(t *testing.T) {
 		l := leastconn.New(seeded())
 		turn := 0
@@ -144,9 +160,9 @@ func TestPick(t *testing.T) {
 			l := leastconn.New(seeded())
 			best := time.Hour
 			within(t, func() string {
-				for range 10 { // the quickest counts: the others were held up by something else
+				for range 5 { // the quickest counts: the others were held up by something else
 					start := time.Now()
-					for range 300 {
+					for range 100 {
 						if pick(l, pool) == none {
 							return "all are available, and Pick returned nil"
 						}
@@ -158,14 +174,14 @@ func TestPick(t *testing.T) {
 			return max(best, time.Microsecond)
 		}
 		few, many := cost(numbered(t, 3)), cost(numbered(t, 10_000))
-		assert.Less(t, many, 50*few, "300 calls of Pick take %v with 3 backends and %v with 10,000: to draw two costs the same, however many there are", few, many)
+		assert.Less(t, many, 50*few, "100 calls of Pick take %v with 3 backends and %v with 10,000: to draw two costs the same, however many there are", few, many)
 	})
 
 	t.Run("allocates_nothing", func(t *testing.T) {
-		pool := backends(t, "a b c")
+		pool := numbered(t, 100) // what is made for a few may find room on the stack
 		l := leastconn.New(nil)
-		require.NotContains(t, picks(t, l, pool, 3), none, "a, b and c are available")
-		assert.Zero(t, testing.AllocsPerRun(100, func() { l.Pick(pool, "") }), "allocations of one Pick: a list of those available, made for each request, is work for the garbage collector")
+		require.NotContains(t, picks(t, l, pool, 3), none, "100 backends, and all are available")
+		assert.Zero(t, testing.AllocsPerRun(100, func() { l.Pick(pool, "") }), "allocations of one Pick, with a pool of 100: a list of those available, made for each request, is work for the garbage collector")
 	})
 }
 
@@ -182,7 +198,12 @@ func TestCount(t *testing.T) {
 
 	t.Run("counts_until_the_body_was_read_to_its_end", func(t *testing.T) {
 		b := backends(t, "a")[0]
-		resp := get(t, b, func(*http.Request) (*http.Response, error) { return answer("soup"), nil })
+		next := answer("")
+		next.Body = io.NopCloser(io.MultiReader(strings.NewReader("soup"), readerFunc(func([]byte) (int, error) {
+			next.Trailer = http.Header{"Checksum": {"42"}} // as net/http does, with the body's end
+			return 0, io.EOF
+		})))
+		resp := get(t, b, func(*http.Request) (*http.Response, error) { return next, nil })
 		answered := b.Active()
 		text, err := io.ReadAll(resp.Body)
 		require.NoError(t, err)
@@ -194,12 +215,17 @@ func TestCount(t *testing.T) {
 		require.Zero(t, read, "the body was read to its end: the request is over")
 		resp.Body.Close()
 		assert.Zero(t, b.Active(), "the body was read to its end, which was one End, and then closed, which is no further one")
+		assert.Equal(t, "42", resp.Trailer.Get("Checksum"), "next's answer got a trailer when its body came to its end (RFC 9110 §6.5): the answer must be next's own, but for the body. A copy made of it before knows nothing of that")
 	})
 
 	t.Run("counts_until_the_body_is_closed_unread", func(t *testing.T) {
 		b := backends(t, "a")[0]
-		resp := get(t, b, func(*http.Request) (*http.Response, error) { return answer("soup"), nil })
-		require.EqualValues(t, 1, b.Active(), "the answer's body is still open: the request must count")
+		resp := get(t, b, func(*http.Request) (*http.Response, error) {
+			resp := answer("soup")
+			resp.StatusCode = http.StatusInternalServerError
+			return resp, nil
+		})
+		require.EqualValues(t, 1, b.Active(), "the answer is a 500, and its body is still open: that is no error of next's, and the request must count until its body is over, like that of any other answer")
 		resp.Body.Close()
 		require.Zero(t, b.Active(), "the body was closed, unread: the request is over")
 		resp.Body.Close()
@@ -217,6 +243,7 @@ func TestCount(t *testing.T) {
 		for range 3 {
 			resp, err := send(t, rt, request(t.Context(), "http://shop.test/"))
 			require.ErrorIs(t, err, broken, "the error is next's")
+			require.Equal(t, broken, err, "the error is next's own, as it is, and nothing is added to it")
 			require.Nil(t, resp, "next failed, so there is no answer")
 		}
 		require.False(t, b.Active() < 0, "3 requests failed, one after the other, and the backend's count is %d, below zero: End was called twice for each, by a deferred function and by the lines behind next's error", b.Active())
@@ -428,14 +455,17 @@ func simulate(pool []*balancer.Backend, pick func([]*balancer.Backend) *balancer
 // none stands for a Pick that returned nil.
 const none = "nil"
 
-// pick is the name of what Pick returns. A panic is its answer, too.
-func pick(l *leastconn.LeastConn, pool []*balancer.Backend) (name string) {
+// pick is the name of what Pick returns.
+func pick(l *leastconn.LeastConn, pool []*balancer.Backend) string { return pickFor(l, pool, "") }
+
+// pickFor is that for a request of this key. A panic is its answer, too.
+func pickFor(l *leastconn.LeastConn, pool []*balancer.Backend, key string) (name string) {
 	defer func() {
 		if p := recover(); p != nil {
 			name = fmt.Sprintf("panic (%v, %s)", p, regexp.MustCompile(`leastconn\.go:\d+`).FindString(string(debug.Stack())))
 		}
 	}()
-	if b := l.Pick(pool, ""); b != nil {
+	if b := l.Pick(pool, key); b != nil {
 		return b.Name()
 	}
 	return none
@@ -478,6 +508,10 @@ func receive[T any](t *testing.T, c <-chan T, why string) (v T) {
 
 // seeded is chance that is the same in each run.
 func seeded() func(int) int { return rand.New(rand.NewPCG(1, 2)).IntN }
+
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 type roundTripper func(*http.Request) (*http.Response, error)
 

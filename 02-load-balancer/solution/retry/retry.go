@@ -73,9 +73,9 @@ func New(c Config) (*Transport, error) {
 // A failed attempt is the last one when that is the limit of attempts; when the
 // client has left, which is to say that req's context is done; when req must
 // not be sent again, see [May]; when the budget allows no retry; or when Pick
-// has no backend. The error is, or wraps, that of the last attempt then. If there
-// was none, because Pick had no backend to begin with, it is, or wraps,
-// balancer.ErrNoBackend.
+// has no backend; or when GetBody fails. The error is, or wraps, that of the last
+// attempt then, also when the client has left. If there was none, because Pick
+// had no backend to begin with, it is, or wraps, balancer.ErrNoBackend.
 //
 // As every RoundTripper it closes req.Body, on errors, too, and changes nothing
 // else about req. So it does with what GetBody returned: Send closes what it is
@@ -93,10 +93,10 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 // byte of req can have arrived anywhere.
 //
 // If nothing was sent, any request may. Otherwise it must be harmless twice:
-// its method is GET, HEAD, OPTIONS, TRACE, PUT or DELETE (RFC 9110 §9.2.2; ""
-// means GET), or it has an Idempotency-Key that is not empty, by which the
-// backend can tell a repetition. And its body must be there once more: there is
-// none (Body is nil or http.NoBody), or GetBody returns it anew.
+// its method is GET, HEAD, OPTIONS, TRACE, PUT or DELETE (RFC 9110 §9.2.2, in
+// capitals, §9.1; "" means GET), or it has an Idempotency-Key that is not empty, by which the
+// backend can tell a repetition. And in either case its body must be there once
+// more: there is none (Body is nil or http.NoBody), or GetBody returns it anew.
 func May(req *http.Request, sent bool) bool {
 	//workshop:begin return false
 	//workshop:todo Three questions, in the order of the comment above. Was anything sent?

@@ -108,6 +108,8 @@ func TestClient(t *testing.T) {
 		f := forwarder(t, "10.0.0.0/24")
 		r := request("10.0.0.1:5000", []string{"X-Forwarded-For: 198.51.100.9", "Forwarded: for=203.0.113.66"})
 		assert.Equal(t, "198.51.100.9", client(t, f, r).String(), "as in: 10.0.0.1 is trusted and asks, X-Forwarded-For is 198.51.100.9, Forwarded is for=203.0.113.66. Only X-Forwarded-For is believed: a proxy that writes one of the two passes on what a client made up in the other")
+		r = request("10.0.0.1:5000", []string{"Forwarded: for=203.0.113.66"})
+		assert.Equal(t, "10.0.0.1", client(t, f, r).String(), "as in: 10.0.0.1 is trusted and asks, there is no X-Forwarded-For, and Forwarded is for=203.0.113.66. Forwarded is never believed, not even where it is all there is: 10.0.0.1 may not know it, and has passed on what its client wrote")
 	})
 
 	t.Run("has_no_address_if_the_peer_has_none", func(t *testing.T) {
@@ -131,12 +133,12 @@ func TestXForwarded(t *testing.T) {
 
 	t.Run("continues_what_a_trusted_proxy_wrote", func(t *testing.T) {
 		out, input := set(t, "10.0.0.0/24", request("10.0.0.1:5000", []string{"X-Forwarded-For: 198.51.100.9", "X-Forwarded-For: 10.0.0.2"}))
-		assert.Equal(t, "198.51.100.9, 10.0.0.2, 10.0.0.1", field(out, "X-Forwarded-For"), "%s. The peer is trusted: X-Forwarded-For is the whole way, the client first, the peer last, on one line", input)
+		assert.Equal(t, "198.51.100.9, 10.0.0.2, 10.0.0.1", list(out, "X-Forwarded-For"), "%s. The peer is trusted: X-Forwarded-For is the whole way, the client first, the peer last, on one line", input)
 	})
 
 	t.Run("leaves_out_what_lies_before_the_client", func(t *testing.T) {
 		out, input := set(t, "10.0.0.0/24", request("10.0.0.1:5000", []string{"X-Forwarded-For: 203.0.113.66, 198.51.100.9"}))
-		assert.Equal(t, "198.51.100.9, 10.0.0.1", field(out, "X-Forwarded-For"), "%s. 203.0.113.66 is what 198.51.100.9 said, who is not trusted. Many programs take the first of the list for the client: it must be him", input)
+		assert.Equal(t, "198.51.100.9, 10.0.0.1", list(out, "X-Forwarded-For"), "%s. 203.0.113.66 is what 198.51.100.9 said, who is not trusted. Many programs take the first of the list for the client: it must be him", input)
 	})
 
 	t.Run("writes_IPv6_bare", func(t *testing.T) {
@@ -173,7 +175,7 @@ func TestXForwarded(t *testing.T) {
 			if strings.HasPrefix(row.remote, "10.") {
 				out = http.Header{} // with a copy, the right values would be there beforehand
 			}
-			out, input := setInto(t, out, "10.0.0.0/24", r)
+			out, input := setInto(t, out, forwarded.Config{Trusted: prefixes("10.0.0.0/24")}, r)
 			assert.Equal(t, row.host+", "+row.proto, field(out, "X-Forwarded-Host")+", "+field(out, "X-Forwarded-Proto"), "%s. X-Forwarded-Host and X-Forwarded-Proto must be %s, %s: %s", input, row.host, row.proto, row.why)
 		})
 	}
@@ -203,7 +205,12 @@ func TestForwarded(t *testing.T) {
 	t.Run("has_IPv6_in_brackets_and_quotes", func(t *testing.T) {
 		r := request("[2001:db8:2::7]:5000", nil)
 		out, input := set(t, "", r)
-		assert.Contains(t, field(out, "Forwarded"), `for="[2001:db8:2::7]"`, "%s. Without brackets, the last group of an IPv6 address could be a port, and a value with a colon must be quoted (RFC 7239 §6)", input)
+		assert.Contains(t, strings.ToLower(field(out, "Forwarded")), `for="[2001:db8:2::7]"`, "%s. Without brackets, the last group of an IPv6 address could be a port, and a value with a colon must be quoted (RFC 7239 §6)", input)
+	})
+
+	t.Run("names_the_proxy_as_it_was_told_to", func(t *testing.T) {
+		got, input := parsedBy(t, forwarded.Config{Name: "edge-1"}, request("198.51.100.9:5000", nil))
+		assert.Equal(t, "by=_edge-1 for=198.51.100.9 host=shop.test:8443 proto=http", got, "%s. Config.Name is edge-1: by= is that name, with a _ before it, which says that it is a name and no address (RFC 7239 §6.3)", input)
 	})
 
 	t.Run("has_an_element_for_each_hop", func(t *testing.T) {
@@ -245,22 +252,28 @@ func TestVia(t *testing.T) {
 	}{
 		{"names_this_proxy", 1, 1, nil, "1.1 edge", "the version by which the request came, and the proxy's name (RFC 9110 §7.6.3)"},
 		{"tells_the_version_of_the_request", 1, 0, nil, "1.0 edge", "the request came by HTTP/1.0 (RFC 9110 §7.6.3)"},
+		{"tells_it_of_HTTP_2", 2, 0, nil, "2.0 edge", "the request came by HTTP/2, which is 2.0 in Go, whatever goes on by"},
 		{"continues_what_is_there", 1, 1, []string{"Via: 1.0 fred", "Via: 1.1 front (cache), 1.1 middle"}, "1.0 fred, 1.1 front (cache), 1.1 middle, 1.1 edge", "each proxy writes itself behind the others, whoever they are: by its own name a proxy sees that a request goes in circles (RFC 9110 §7.6.3)"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			r := request("198.51.100.9:5000", row.lines)
-			r.ProtoMajor, r.ProtoMinor = row.major, row.minor
-			out, input := set(t, "", r)
-			assert.Equal(t, row.want, field(out, "Via"), "%s, by HTTP/%d.%d. Via must be %s: %s", input, row.major, row.minor, row.want, row.why)
+			r.Proto, r.ProtoMajor, r.ProtoMinor = fmt.Sprintf("HTTP/%d.%d", row.major, row.minor), row.major, row.minor
+			out, input := setInto(t, http.Header{}, forwarded.Config{}, r)
+			assert.Equal(t, row.want, list(out, "Via"), "%s, by %s. out was empty. Via must be %s: %s", input, r.Proto, row.want, row.why)
 		})
 	}
+
+	t.Run("names_the_proxy_as_it_was_told_to", func(t *testing.T) {
+		out, input := setInto(t, http.Header{}, forwarded.Config{Name: "edge-1"}, request("198.51.100.9:5000", []string{"Via: 1.1 edge"}))
+		assert.Equal(t, "1.1 edge, 1.1 edge-1", list(out, "Via"), "%s. Config.Name is edge-1, and that is what stands in Via. If all edges had one name, none of them could tell whether a request has been there already (RFC 9110 §7.6.3)", input)
+	})
 }
 
 func TestSet(t *testing.T) {
 	t.Run("leaves_the_request_unchanged", func(t *testing.T) {
 		lines := make([]string, 1, 2) // with room for what should not be there
 		lines[0] = "1.0 fred"
-		r := request("10.0.0.1:5000", []string{"X-Forwarded-For: 198.51.100.9", "Accept: text/html"})
+		r := request("10.0.0.1:5000", []string{"X-Forwarded-For: 198.51.100.9", "X-Forwarded-Host: www.shop.test", "X-Forwarded-Proto: https", "Forwarded: for=203.0.113.66", "Accept: text/html"})
 		r.Header["Via"] = lines
 		was := fmt.Sprint(r.Header)
 		out, input := set(t, "10.0.0.0/24", r)
@@ -273,6 +286,20 @@ func TestSet(t *testing.T) {
 		out, input := set(t, "", request("198.51.100.9:5000", []string{"Accept: text/html", "X-Forwarded-Port: 1"}))
 		require.NotEmpty(t, field(out, "X-Forwarded-For"), "%s. X-Forwarded-For must be set", input)
 		assert.Equal(t, "text/html", field(out, "Accept"), "%s. Accept is none of the fields that Set writes", input)
+		assert.Equal(t, "1", field(out, "X-Forwarded-Port"), "%s. X-Forwarded-Port is none of the fields that Set writes: what becomes of it is for others to say", input)
+	})
+
+	t.Run("replaces_whatever_out_holds", func(t *testing.T) {
+		out := http.Header{}
+		names := []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "Via"}
+		for _, name := range names {
+			out[name] = []string{"left over"}
+		}
+		out, input := setInto(t, out, forwarded.Config{}, request("198.51.100.9:5000", nil))
+		for _, name := range names {
+			assert.NotContains(t, field(out, name), "left over", "%s. out held %s: left over, which is not from r. Set replaces what is there: what r says is in r", input, name)
+			assert.Len(t, out[name], 1, "%s. out held %s: left over. Afterwards there is one line, by Set", input, name)
+		}
 	})
 
 	t.Run("tells_the_next_one_who_asked", func(t *testing.T) {
@@ -309,13 +336,21 @@ func BenchmarkSet(b *testing.B) {
 // of the package: elements in their order, parameters sorted, without quotes.
 func parsed(t *testing.T, trusted string, r *http.Request) (text, input string) {
 	t.Helper()
-	out, input := set(t, trusted, r)
+	return parsedBy(t, forwarded.Config{Trusted: prefixes(trusted)}, r)
+}
+
+// parsedBy is parsed for any Config.
+func parsedBy(t *testing.T, c forwarded.Config, r *http.Request) (text, input string) {
+	t.Helper()
+	out, input := setInto(t, r.Header.Clone(), c, r)
 	value := field(out, "Forwarded")
 	input += ". Forwarded became " + value
+	require.LessOrEqual(t, len(out["Forwarded"]), 1, "%s. It must be on one line, and nothing of what was there beside it", input)
 	var all []string
 	for rest := value; rest != ""; {
 		var element []string
 		for {
+			require.Equal(t, strings.TrimLeft(rest, " "), rest, "%s. A space stands before %q: behind a semicolon there is none (RFC 7239 §4)", input, strings.TrimLeft(rest, " "))
 			name, after, found := strings.Cut(rest, "=")
 			require.True(t, found, "%s. There is no = behind %q: a parameter is a name, = and a value (RFC 7239 §4)", input, rest)
 			var v string
@@ -376,6 +411,15 @@ func sorted(element []string) (all []string) {
 // field is a field with all its lines, which should be one.
 func field(h http.Header, name string) string { return strings.Join(h[name], " | ") }
 
+// list is field, with one space behind each comma: there may be any, or none.
+func list(h http.Header, name string) string {
+	elements := strings.Split(field(h, name), ",")
+	for i := range elements {
+		elements[i] = strings.Trim(elements[i], " \t")
+	}
+	return strings.Join(elements, ", ")
+}
+
 // request is one that came from remote.
 func request(remote string, lines []string) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, "http://shop.test:8443/menu", nil)
@@ -411,14 +455,15 @@ func client(t *testing.T, f *forwarded.Forwarder, r *http.Request) (a netip.Addr
 // set is what Set makes of a copy of r's header.
 func set(t *testing.T, trusted string, r *http.Request) (out http.Header, input string) {
 	t.Helper()
-	return setInto(t, r.Header.Clone(), trusted, r)
+	return setInto(t, r.Header.Clone(), forwarded.Config{Trusted: prefixes(trusted)}, r)
 }
 
 // setInto is what Set makes of out.
-func setInto(t *testing.T, out http.Header, trusted string, r *http.Request) (_ http.Header, input string) {
+func setInto(t *testing.T, out http.Header, c forwarded.Config, r *http.Request) (_ http.Header, input string) {
 	t.Helper()
-	f := forwarder(t, trusted)
-	input = fmt.Sprintf("as in: trusted are [%s], r.RemoteAddr is %s, r.Host %s, header %v", trusted, r.RemoteAddr, r.Host, r.Header)
+	f, err := forwarded.New(c)
+	require.NoError(t, err)
+	input = fmt.Sprintf("as in: trusted are %v, r.RemoteAddr is %s, r.Host %s, header %v", c.Trusted, r.RemoteAddr, r.Host, r.Header)
 	within(t, input, func() { f.Set(out, r) })
 	return out, input
 }

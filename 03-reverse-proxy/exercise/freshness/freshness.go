@@ -41,11 +41,13 @@ const MaxHeuristic = 24 * time.Hour
 // are 0, and so is an Expires without a value, which Header.Get cannot tell from
 // one that is absent. It is not skipped, since what comes next would be a guess.
 //
-// All other directives leave the lifetime as it is. Of those, must-revalidate says
-// what to do once r is stale, and private and no-store whether it may be stored;
-// immutable makes no lifetime longer (RFC 8246).
+// All other directives leave the lifetime, and the guess, as they are. Of those,
+// must-revalidate says what to do once r is stale, and private and no-store whether
+// it may be stored; immutable makes no lifetime longer (RFC 8246). Nor does Age make
+// it shorter: the two are compared.
 //
-// How long beyond that r may be used, stale, is not for this package to say.
+// How long beyond that r may be used, stale, is not for this package to say:
+// stale-while-revalidate and stale-if-error are not added (RFC 5861).
 func Lifetime(r *httpcache.Response) time.Duration {
 	// TODO(freshness): httpcache.ResponseDirectives reads the directives. Go down the list above,
 	// and return at the first that is there.

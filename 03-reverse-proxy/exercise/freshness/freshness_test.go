@@ -78,8 +78,11 @@ func TestLifetime(t *testing.T) {
 	})
 
 	t.Run("is_0_with_no-cache", func(t *testing.T) {
-		lifetime(t, 0, response("Cache-Control: max-age=60, no-cache"),
-			"no-cache: it must not be used before the origin was asked, however young it is (RFC 9111 §5.2.2.4)")
+		const rule = "no-cache: it must not be used before the origin was asked, however young it is, and whatever else says how long it would be fresh (RFC 9111 §5.2.2.4)"
+		lifetime(t, 0, response("Cache-Control: max-age=60, no-cache"), rule)
+		lifetime(t, 0, response("Cache-Control: s-maxage=60, no-cache"), rule)
+		lifetime(t, 0, response("Cache-Control: no-cache", "Date: "+at(0), "Expires: "+at(time.Hour)), rule)
+		lifetime(t, 0, response("Cache-Control: no-cache", "Date: "+at(0), "Last-Modified: "+at(-10*time.Hour)), rule)
 	})
 
 	t.Run("is_not_0_with_no-cache_for_single_fields", func(t *testing.T) {
@@ -94,14 +97,26 @@ func TestLifetime(t *testing.T) {
 	})
 
 	t.Run("is_as_long_with_must-revalidate", func(t *testing.T) {
-		lifetime(t, time.Minute, response("Cache-Control: max-age=60, must-revalidate"),
-			"must-revalidate says what to do with a response once it is stale, and not when that is: until then it is used as any other (RFC 9111 §5.2.2.2)")
+		const rule = "must-revalidate and proxy-revalidate say what to do with a response once it is stale, and not when that is: until then it is used as any other (RFC 9111 §5.2.2.2, §5.2.2.8)"
+		lifetime(t, time.Minute, response("Cache-Control: max-age=60, must-revalidate"), rule)
+		lifetime(t, time.Minute, response("Cache-Control: max-age=60, proxy-revalidate"), rule)
+	})
+
+	t.Run("is_as_long_with_stale-while-revalidate", func(t *testing.T) {
+		const rule = "stale-while-revalidate and stale-if-error say for how long it may be used though it is stale (RFC 5861 §3, §4). They make it no fresher: who asks the lifetime has to hear when it is time to ask the origin"
+		lifetime(t, time.Minute, response("Cache-Control: max-age=60, stale-while-revalidate=30"), rule)
+		lifetime(t, time.Minute, response("Cache-Control: max-age=60, stale-if-error=3600"), rule)
 	})
 
 	t.Run("is_as_long_with_private_or_no-store", func(t *testing.T) {
 		const rule = "private and no-store say whether a response may be stored (RFC 9111 §5.2.2.5, §5.2.2.7). That is another question, which package storable answers: they are no lifetime"
 		lifetime(t, time.Minute, response("Cache-Control: max-age=60, private"), rule)
 		lifetime(t, time.Minute, response("Cache-Control: max-age=60, no-store"), rule)
+	})
+
+	t.Run("is_as_long_however_old_it_came", func(t *testing.T) {
+		lifetime(t, time.Minute, response("Cache-Control: max-age=60", "Date: "+at(-40*time.Second), "Age: 40"),
+			"a lifetime counts from when the origin made it, and Age is compared with it. To take off here what Age says would count that twice (RFC 9111 §4.2)")
 	})
 
 	t.Run("is_as_long_with_immutable", func(t *testing.T) {
@@ -116,6 +131,8 @@ func TestLifetime(t *testing.T) {
 		lifetime(t, 50*time.Minute, r, rule)
 		r = response("Date: midday", "Expires: "+at(time.Hour))
 		lifetime(t, time.Hour, r, rule)
+		r = response("Last-Modified: " + at(-10*time.Hour))
+		lifetime(t, time.Hour, r, rule+". So there is something to guess from: a tenth of the time from Last-Modified")
 	})
 
 	t.Run("follows_a_targeted_field", func(t *testing.T) {
@@ -138,6 +155,13 @@ func TestLifetime(t *testing.T) {
 		const rule = "nothing says how long it may be used. A tenth of the time from Last-Modified to Date is the usual guess (RFC 9111 §4.2.2)"
 		lifetime(t, time.Hour, response("Date: "+at(0), "Last-Modified: "+at(-10*time.Hour)), rule)
 		lifetime(t, time.Minute, response("Date: "+at(time.Hour), "Last-Modified: "+at(50*time.Minute)), rule)
+	})
+
+	t.Run("guesses_beside_directives_that_are_no_lifetime", func(t *testing.T) {
+		for _, control := range []string{"must-revalidate", "no-transform", `no-cache="x-basket"`} {
+			lifetime(t, time.Hour, response("Cache-Control: "+control, "Date: "+at(0), "Last-Modified: "+at(-10*time.Hour)),
+				"there is a Cache-Control, but it states no lifetime, and Expires is not there. So it is guessed: a tenth of the time from Last-Modified to Date (RFC 9111 §4.2.2)")
+		}
 	})
 
 	t.Run("guesses_where_the_directives_are_targeted", func(t *testing.T) {
@@ -228,7 +252,7 @@ func TestAge(t *testing.T) {
 	const stay = 100 * time.Second // as long it has been here
 
 	t.Run("grows_while_it_is_stored", func(t *testing.T) {
-		for _, stay := range []time.Duration{0, time.Second, stay, 24 * time.Hour} {
+		for _, stay := range []time.Duration{0, time.Second, 1500 * time.Millisecond, stay, 24 * time.Hour} {
 			age(t, stay, response("Date: "+at(0)), stay, "it came as it was made. Since then it has been here: from Received to now (RFC 9111 §4.2.3, resident_time)")
 		}
 	})
@@ -288,8 +312,8 @@ func TestAge(t *testing.T) {
 	})
 
 	t.Run("takes_off_the_blanks_before_a_comma", func(t *testing.T) {
-		for _, value := range []string{"9000 , 30", "9000\t, 30"} {
-			age(t, 9100*time.Second, response("Date: "+at(0), "Age: "+value), stay, "before the comma of a list may be spaces and tabs, which belong to no member (RFC 9110 §5.6.1). The first member is 9000, and without what is around it that is a number")
+		for _, value := range []string{"9000 , 30", "9000\t, 30", " \t9000, 30"} {
+			age(t, 9100*time.Second, response("Date: "+at(0), "Age: "+value), stay, "around a member of a list may be spaces and tabs, which belong to no member (RFC 9110 §5.6.1). The first member is 9000, and without what is around it that is a number")
 		}
 	})
 
@@ -303,6 +327,7 @@ func TestAge(t *testing.T) {
 		for _, value := range []string{"old, 30", ", 30"} {
 			age(t, stay, response("Date: "+at(0), "Age: "+value), stay, "the first member of Age counts, and here that is no number. Then the field does not count, and the next member does not stand in for it (RFC 9111 §5.1)")
 		}
+		age(t, stay, response("Date: "+at(0), "Age: ", "Age: 30"), stay, "two lines of Age are one list (RFC 9110 §5.3), here one with nothing before 30. The first member counts, and it is no number: then the field does not count, and the next line does not stand in for it (RFC 9111 §5.1)")
 	})
 
 	t.Run("knows_no_end_of_Age", func(t *testing.T) {
@@ -314,7 +339,9 @@ func TestAge(t *testing.T) {
 	})
 
 	t.Run("does_not_shrink_when_a_clock_is_set_back", func(t *testing.T) {
-		age(t, 30*time.Second, response("Date: "+at(0), "Age: 30"), -time.Hour, "our own clock was set back by an hour since it came. It cannot be younger than it was then: see span")
+		const rule = "our own clock was set back by an hour since it came. It cannot be younger than it was then: see span"
+		age(t, 30*time.Second, response("Date: "+at(0), "Age: 30"), -time.Hour, rule)
+		age(t, 200*time.Second, response("Date: "+at(-200*time.Second)), -time.Hour, rule+". By its Date it was 200 s old when it came: from Date to Received, and not from Date to now")
 	})
 
 	t.Run("does_not_shrink_when_a_clock_is_set_back_on_the_way", func(t *testing.T) {

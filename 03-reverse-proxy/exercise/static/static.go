@@ -36,7 +36,9 @@ func fingerprinted(name string, content []byte) string {
 }
 
 // tag is the strong entity tag of these bytes, with its quotes: other bytes have
-// another one (RFC 9110 §8.8.3), and the same bytes have the same one on every edge.
+// another one (RFC 9110 §8.8.3), wherever they differ, and the same bytes have the
+// same one on every edge, whenever it was started. However many bytes there are,
+// it is short: at most 200 characters that can be printed, without spaces.
 func tag(content []byte) string {
 	// TODO(static): A hash of the content in double quotes.
 	return ""
@@ -65,11 +67,13 @@ type variant struct {
 // It sends the variant whose coding r's Accept-Encoding likes best, among equals
 // the first one, by way of send, which answers 304, 206 and so on by the header
 // that it finds: Cache-Control, ETag, Content-Encoding for a variant that is in a
-// coding, and Vary wherever there is more than one.
+// coding, and Vary wherever there is more than one. Content-Length is for send to
+// set: only send knows how much of it goes.
 //
-// What is immutable may be kept by everybody for a year (31,536,000 s), and is not
-// asked for again even on a reload (RFC 8246). Everything else is "no-cache": it
-// may be kept, and must be asked for each time (RFC 9111 §5.2.2.4).
+// What is immutable is "public, max-age=31536000, immutable": it may be kept by
+// everybody for a year, and is not asked for again even on a reload (RFC 8246).
+// Everything else is "no-cache" and no more: it may be kept, by everybody too, and
+// must be asked for each time (RFC 9111 §5.2.2.4).
 func (f *file) serve(w http.ResponseWriter, r *http.Request) {
 	// TODO(static): Which variant? List the codings of f.variants, and let acceptencoding.Choose
 	// choose one; where it finds none acceptable, it says Identity, which is always

@@ -3,8 +3,10 @@ package static_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -13,6 +15,8 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +29,24 @@ import (
 
 	"clicktocode.example/03-reverse-proxy/exercise/static"
 )
+
+// With secondEdge in its environment this program is another edge: it says which
+// ETag its page has, and ends.
+const secondEdge = "STATIC_TEST_SECOND_EDGE"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(secondEdge) == "" {
+		os.Exit(m.Run())
+	}
+	files, err := static.New(small().fs())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	rec := httptest.NewRecorder()
+	files.ServeHTTP(rec, httptest.NewRequest("GET", "/", nil))
+	fmt.Print(rec.Result().Header.Get("Etag"))
+}
 
 // What a file is called.
 func TestName(t *testing.T) {
@@ -39,10 +61,11 @@ func TestName(t *testing.T) {
 	})
 
 	t.Run("keeps_its_folder_and_its_extension", func(t *testing.T) {
-		s := open(t, folder{}.put("v1.2/logo.min.svg", "<svg/>").put("v1.2/LICENSE", "<svg/>"))
+		s := open(t, folder{}.put("v1.2/logo.min.svg", "<svg/>").put("v1.2/LICENSE", "<svg/>").put("a.css/press.css", "<svg/>"))
 		print := fingerprint("<svg/>")
 		require.Equal(t, "/assets/v1.2/logo.min."+print+".svg", s.Path("v1.2/logo.min.svg"), "Path of v1.2/logo.min.svg: what is behind the last dot of the last part is the extension (path.Ext)")
 		require.Equal(t, "/assets/v1.2/LICENSE."+print, s.Path("v1.2/LICENSE"), "Path of v1.2/LICENSE: it has no extension, for the dot is in the folder's name (path.Ext)")
+		require.Equal(t, "/assets/a.css/press."+print+".css", s.Path("a.css/press.css"), "Path of a.css/press.css: only the extension at the end is taken off, once (strings.TrimSuffix). TrimRight would take any of its characters, and with them the ss of press")
 	})
 
 	t.Run("is_the_same_on_every_edge", func(t *testing.T) {
@@ -72,10 +95,12 @@ func TestName(t *testing.T) {
 func TestCaching(t *testing.T) {
 	t.Run("keeps_what_has_a_fingerprint_for_a_year", func(t *testing.T) {
 		s := usual(t)
-		a := s.get(t, s.Path("app.css"), nil)
-		require.Equal(t, style, a.content, "GET %s", s.Path("app.css"))
-		d := directives(a)
-		require.True(t, d["public"] && d["max-age=31536000"] && d["immutable"], "GET %s: Cache-Control is %q, and wanted is \"public, max-age=31536000, immutable\". Under this name there will never be anything else (RFC 8246)", s.Path("app.css"), a.header.Get("Cache-Control"))
+		for _, name := range []string{"app.css", "bowl.png"} {
+			a := s.get(t, s.Path(name), nil)
+			require.Equal(t, string(site()[name].Data), a.content, "GET %s", s.Path(name))
+			d := directives(a)
+			require.True(t, d["public"] && d["max-age=31536000"] && d["immutable"], "GET %s: Cache-Control is %q, and wanted is \"public, max-age=31536000, immutable\". Under this name there will never be anything else (RFC 8246)", s.Path(name), a.header.Get("Cache-Control"))
+		}
 	})
 
 	t.Run("asks_for_the_page_each_time", func(t *testing.T) {
@@ -84,6 +109,7 @@ func TestCaching(t *testing.T) {
 		require.Contains(t, a.content, "Menu", "GET /")
 		d := directives(a)
 		require.False(t, d["immutable"], "GET /: Cache-Control is %q. The page has the same name tomorrow, with other content: who keeps it for a year never hears of anything new", a.header.Get("Cache-Control"))
+		require.False(t, d["no-store"] || d["private"], "GET /: Cache-Control is %q, and wanted is no-cache and no more. The page is the same for all, and may be kept by all: with no-store nobody has it when he asks again, and each visit costs the whole page in place of a 304 (RFC 9111 §5.2.2.5, §5.2.2.7)", a.header.Get("Cache-Control"))
 		require.True(t, d["no-cache"], "GET /: Cache-Control is %q, and wanted is no-cache: keep it, and ask each time (RFC 9111 §5.2.2.4)", a.header.Get("Cache-Control"))
 	})
 }
@@ -107,7 +133,10 @@ func TestVariant(t *testing.T) {
 			got, err := decode([]byte(a.content), name)
 			require.NoError(t, err, "Content-Encoding: %s. Is that content in another coding?", name)
 			require.Equal(t, style, got, "app.css, decoded from %s", name)
+			require.Equal(t, name, s.get(t, "/", accepts(name)).header.Get("Content-Encoding"), "Accept-Encoding: %s, and the Content-Encoding of the page, of which there are variants in all three", name)
 		}
+		a := s.get(t, s.Path("app.css"), http.Header{"Accept-Encoding": {"gzip;q=0.5", "br"}})
+		require.Equal(t, "br", a.header.Get("Content-Encoding"), "Accept-Encoding: gzip;q=0.5 and, on a second line, br: a list may stand on several lines (RFC 9110 §5.3), and r.Header.Get returns the first one alone")
 	})
 
 	t.Run("the_shortest_of_what_the_client_likes_best", func(t *testing.T) {
@@ -126,9 +155,11 @@ func TestVariant(t *testing.T) {
 
 	t.Run("named_in_vary_by_each_of_them", func(t *testing.T) {
 		s := usual(t)
-		for _, accept := range []string{"gzip", "br", ""} {
-			a := s.get(t, s.Path("app.css"), accepts(accept))
-			require.Equal(t, []string{"Accept-Encoding"}, a.header["Vary"], "Vary of app.css, to a client with Accept-Encoding: %s. There are variants, so a cache must not give this one to everybody (RFC 9110 §12.5.5); that holds for the one without a coding, too", accept)
+		for _, path := range []string{s.Path("app.css"), "/"} {
+			for _, accept := range []string{"gzip", "br", ""} {
+				a := s.get(t, path, accepts(accept))
+				require.Equal(t, "accept-encoding", strings.ToLower(strings.Join(a.header["Vary"], " | ")), "Vary of %s, to a client with Accept-Encoding: %s. There are variants, so a cache must not give this one to everybody (RFC 9110 §12.5.5); that holds for the one without a coding, too", path, accept)
+			}
 		}
 	})
 
@@ -149,19 +180,33 @@ func TestTag(t *testing.T) {
 	t.Run("is_strong", func(t *testing.T) {
 		s := usual(t)
 		for _, path := range []string{"/", s.Path("app.css")} {
-			require.Regexp(t, `^"[^"]+"$`, s.get(t, path, nil).header.Get("Etag"), "ETag of %s: a tag in double quotes (RFC 9110 §8.8.3), without W/, for it stands for these very bytes", path)
+			tag := s.get(t, path, nil).header.Get("Etag")
+			require.Regexp(t, `^"[!#-~]+"$`, tag, "ETag of %s: a tag in double quotes (RFC 9110 §8.8.3), without W/, for it stands for these very bytes", path)
+			require.LessOrEqual(t, len(tag), 202, "ETag of %s, in octets: a tag goes with each answer and each question, so it is a hash of the content, and not the content. (Sum of package hash appends the hash to what it is given; sha256.Sum256 computes it)", path)
 		}
 	})
 
 	t.Run("changes_with_the_content", func(t *testing.T) {
 		one, other := small().put("index.html", "<p>soup"), small().put("index.html", "<p>fish")
 		require.NotEqual(t, open(t, one).get(t, "/", nil).header.Get("Etag"), open(t, other).get(t, "/", nil).header.Get("Etag"), "ETag of a page that said soup, and now says fish, which is as long: a tag that stays the same makes browsers keep the old page")
+		long := strings.Repeat("<p>bread and butter", 300)
+		one, other = small().put("index.html", long+"<p>soup"+long), small().put("index.html", long+"<p>fish"+long)
+		require.NotEqual(t, open(t, one).get(t, "/", nil).header.Get("Etag"), open(t, other).get(t, "/", nil).header.Get("Etag"), "ETag of a long page that said soup in its middle, and now says fish: all bytes count, and not the first or the last ones alone")
 	})
 
 	t.Run("is_the_same_on_every_edge", func(t *testing.T) {
 		one, other := open(t, small()).get(t, "/", nil), open(t, small().changed(time.Hour)).get(t, "/", nil)
 		require.NotEmpty(t, one.header.Get("Etag"), "ETag of the page")
 		require.Equal(t, one.header.Get("Etag"), other.header.Get("Etag"), "ETag of the same page on two edges, where the file was written an hour later on one: whoever comes to the other edge would fetch everything again. The tag comes from the content alone")
+		program, err := os.Executable()
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		edge := exec.CommandContext(ctx, program)
+		edge.Env = append(os.Environ(), secondEdge+"=yes")
+		tag, err := edge.Output()
+		require.NoError(t, err, "this program, started once more as another edge: %s", tag)
+		require.Equal(t, one.header.Get("Etag"), string(tag), "ETag of the same page on an edge that is another process: whatever a program draws or notes when it starts, such as the seed of hash/maphash or the time, is another one there. The tag comes from the content alone")
 	})
 
 	t.Run("is_another_one_for_each_coding", func(t *testing.T) {
@@ -229,6 +274,7 @@ func TestRequest(t *testing.T) {
 		a := s.get(t, s.Path("app.css"), ask)
 		require.Equal(t, http.StatusPartialContent, a.status, "the client has 20 bytes of the gzip variant, and wants the rest: If-Range names the very tag (RFC 9110 §13.1.5)")
 		require.Equal(t, half.content[20:], a.content, "what is behind byte 20 of the gzip variant")
+		require.Contains(t, []int{0, len(a.content)}, atoi(a.header.Get("Content-Length")), "Content-Length of a 206 with %d bytes: it is send that knows how much goes, so it sets the length, where there is one to set", len(a.content))
 		ask.Del("Accept-Encoding")
 		a = s.get(t, s.Path("app.css"), ask)
 		require.Equal(t, http.StatusOK, a.status, "the client has 20 bytes of the gzip variant, and can decode gzip no more: the rest of other bytes is of no use, so it gets all")
@@ -272,7 +318,7 @@ func TestRequest(t *testing.T) {
 		require.NoError(t, err)
 		defer resp.Body.Close()
 		_, err = io.ReadAll(resp.Body)
-		require.NoError(t, err)
+		require.NoError(t, err, `If-Match: "another", and the answer has Content-Length: %d. A 412 has no content: the length is for send to set`, resp.ContentLength)
 		require.Equal(t, http.StatusPreconditionFailed, resp.StatusCode, `If-Match: "another"`)
 	})
 

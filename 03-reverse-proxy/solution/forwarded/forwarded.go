@@ -69,7 +69,7 @@ func New(c Config) (*Forwarder, error) {
 
 // Set writes into out, the header of the request that goes on, where r came
 // from. It replaces what out holds in these fields, whether that is a copy of
-// r's or not, and reads r only.
+// r's or not, by one line each, and reads r only. All else in out stays.
 //
 //	X-Forwarded-For    the way that r took, as far as it can be believed: the
 //	                   client, then the proxies in their order, the last of them

@@ -26,19 +26,23 @@ import (
 //   - Cache-Control in r does not say no-store (§5.2.1.5);
 //   - the status is final, so not below 200, and the answer to a whole request: not
 //     206 or 416, which answer to Range, nor 304 or 412, which answer to a condition;
-//   - h does not say no-store. But beside must-understand that does not count: it
-//     is for caches that know no better (§5.2.2.3);
+//   - h does not say no-store, whatever it says besides. But beside must-understand
+//     that does not count: it is for caches that know no better (§5.2.2.3);
 //   - if h says must-understand, the status is one that understood knows;
-//   - h does not say private, unless that only names fields, which the cache then
-//     leaves out (see Unqualified and Withheld of httpcache.Directives);
-//   - if r has Authorization, h says public, must-revalidate or s-maxage (§3.5);
+//   - h does not say private, whatever it says besides, unless that only names
+//     fields, which the cache then leaves out (see Unqualified and Withheld of
+//     httpcache.Directives);
+//   - if r has Authorization, with any value, h says public, must-revalidate or
+//     s-maxage (§3.5);
 //   - h sets no cookie for one client, as setsCookie tells;
 //   - requests can be matched with h's Vary, as varies tells (§4.1);
 //   - something speaks for it: h has public, max-age, s-maxage, or Expires (not if
-//     they are Targeted), or the status is heuristically cacheable.
+//     they are Targeted), of whatever value, or the status is heuristically cacheable.
 //
-// What h says are its httpcache.ResponseDirectives. A yes does not mean that it
-// may be used again without asking: that is for package freshness to say.
+// What h says are its httpcache.ResponseDirectives. Nothing else of r or h counts:
+// an answer 200 is the whole, whether r asked for a part or on a condition, and
+// r's no-cache and max-age are about what is stored already. A yes does not mean
+// that it may be used again without asking: that is for package freshness to say.
 func May(r *http.Request, status int, h http.Header) bool {
 	if r.ContentLength != 0 {
 		return false // the key knows nothing of content: whoever sends some could plant an answer for all
@@ -78,7 +82,8 @@ func May(r *http.Request, status int, h http.Header) bool {
 //
 // Whatever clients put into their fields, no two different requests have the same
 // key. In whatever order, letters and lines Vary names its fields, the key is the
-// same. Without Vary all requests have the same one. Host is a field like others,
+// same. Nothing else of r counts, its method neither: what GET brought answers HEAD,
+// too. Without Vary all requests have the same key. Host is a field like others,
 // which net/http keeps in r.Host.
 func Key(vary http.Header, r *http.Request) string {
 	//workshop:begin return ""

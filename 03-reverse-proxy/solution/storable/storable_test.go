@@ -23,10 +23,10 @@ func TestMay(t *testing.T) {
 	})
 
 	t.Run("keeps_answers_to_GET_alone", func(t *testing.T) {
-		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "ORDER"} {
+		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "ORDER", "get"} {
 			r := get()
 			r.Method = method
-			may(t, method == "GET", r, 200, "only what GET brings is kept here: it is all there is at that URL, and to ask for it did nothing (RFC 9111 §3)", "Cache-Control: max-age=60")
+			may(t, method == "GET", r, 200, "only what GET brings is kept here, in capitals (RFC 9110 §9.1): it is all there is at that URL, and to ask for it did nothing (RFC 9111 §3)", "Cache-Control: max-age=60")
 		}
 		r := get()
 		r.Method = ""
@@ -38,11 +38,18 @@ func TestMay(t *testing.T) {
 		may(t, true, plain, 200, `this no-store is an argument in quotes, and no directive`, `Cache-Control: ext="no-store", max-age=60`)
 		may(t, false, plain, 200, rule, "Cache-Control: max-age=60, no-store")
 		may(t, false, plain, 200, rule, "Cache-Control: max-age=60", "Cache-Control: No-Store")
+		may(t, false, plain, 200, rule+". public beside it does not lift that: of two that contradict each other, the stricter one holds", "Cache-Control: public, no-store, s-maxage=60")
 	})
 
 	t.Run("keeps_nothing_whose_request_says_no-store", func(t *testing.T) {
-		may(t, true, get("Cache-Control: no-cache"), 200, "the request says no-cache: the client wants a new answer, and that one may be stored", "Cache-Control: max-age=60")
-		may(t, false, get("Cache-Control: no-cache, no-store"), 200, "no-store in a request: no part of what it brings may be stored (RFC 9111 §5.2.1.5)", "Cache-Control: max-age=60")
+		const rule = "no-store in a request: no part of what it brings may be stored (RFC 9111 §5.2.1.5)"
+		for _, control := range []string{"no-cache", "max-age=0", `ext="no-store"`} {
+			may(t, true, get("Cache-Control: "+control), 200, "the request does not say no-store. At most, the client wants a new answer, and that one may be stored", "Cache-Control: max-age=60")
+		}
+		may(t, false, get("Cache-Control: no-cache, no-store"), 200, rule, "Cache-Control: max-age=60")
+		may(t, false, get("Cache-Control: no-cache", "Cache-Control: No-Store"), 200, rule+", on whichever line and in whatever letters. httpcache.ParseDirectives reads them all", "Cache-Control: max-age=60")
+		may(t, false, get("Cache-Control: no-store", "CDN-Cache-Control: max-age=60"), 200, rule+". CDN-Cache-Control is a field of responses (RFC 9213 §2): in a request it takes the place of nothing", "Cache-Control: max-age=60")
+		may(t, false, get("Cache-Control: no-store"), 200, rule+". must-understand in the response is about the response's own no-store", "Cache-Control: must-understand, no-store, max-age=60")
 	})
 
 	t.Run("keeps_nothing_private", func(t *testing.T) {
@@ -50,6 +57,7 @@ func TestMay(t *testing.T) {
 		may(t, true, plain, 200, "public: it is for all", "Cache-Control: public, max-age=60")
 		may(t, false, plain, 200, rule, "Cache-Control: private, max-age=60")
 		may(t, false, plain, 200, rule, "Cache-Control: s-maxage=60, private")
+		may(t, false, plain, 200, rule+". public beside it does not lift that: of two that contradict each other, the stricter one holds", "Cache-Control: public, private, max-age=60")
 	})
 
 	t.Run("keeps_what_is_private_in_single_fields", func(t *testing.T) {
@@ -60,6 +68,7 @@ func TestMay(t *testing.T) {
 		const rule = "it must not be used again before the origin was asked. To be asked about, it must be stored: when the origin says that nothing has changed, it need not be sent again (RFC 9111 §5.2.2.4)"
 		may(t, true, plain, 200, rule, "Cache-Control: no-cache", `ETag: "1"`)
 		may(t, true, plain, 200, rule, "Cache-Control: max-age=0", `ETag: "1"`)
+		may(t, true, plain, 200, "no-cache forbids to use it unasked, and not to store it (RFC 9111 §5.2.2.4). Without an ETag, too, it may serve one day, when the origin cannot be asked", "Cache-Control: no-cache, stale-if-error=60")
 	})
 
 	t.Run("needs_a_reason_to_keep_it", func(t *testing.T) {
@@ -72,6 +81,11 @@ func TestMay(t *testing.T) {
 			may(t, true, plain, status, yes, "Expires: Mon, 02 Mar 2026 13:00:00 GMT")
 			may(t, false, plain, status, no)
 			may(t, false, plain, status, no, "Cache-Control: must-revalidate", `ETag: "1"`)
+			may(t, false, plain, status, no, `Cache-Control: no-cache, private="x-user", immutable, stale-while-revalidate=60`, "Last-Modified: Mon, 02 Mar 2026 11:00:00 GMT")
+		}
+		may(t, false, plain, 302, no+". must-understand is about the status, and no reason", "Cache-Control: must-understand, no-store")
+		for _, field := range []string{"Cache-Control: max-age=soon", "Cache-Control: s-maxage=0", "Expires: 0", "Expires: "} {
+			may(t, true, plain, 302, yes+", and whether it is of any use tells package freshness: a value that cannot be read makes it stale, and no less storable", field)
 		}
 	})
 
@@ -83,6 +97,7 @@ func TestMay(t *testing.T) {
 
 	t.Run("keeps_no_answer_to_a_part_of_a_request", func(t *testing.T) {
 		may(t, true, get("Range: bytes=0-9"), 200, "the origin did not care for Range, and 200 is the whole", "Cache-Control: max-age=60")
+		may(t, true, get(`If-None-Match: "1"`, "If-Modified-Since: Mon, 02 Mar 2026 11:00:00 GMT"), 200, "what the client holds is good no more, and 200 is the new one, whole", "Cache-Control: max-age=60")
 		for status, rule := range map[int]string{
 			206: "206 is a part of the content, and who asks next may want the whole (RFC 9111 §3.3)",
 			416: "416 says that there is no such Range. Who asks next may want the whole, and would get the error",
@@ -90,6 +105,7 @@ func TestMay(t *testing.T) {
 			412: "412 says that the client's condition does not hold. Who asks next may have none, and would get the error",
 		} {
 			may(t, false, get("Range: bytes=0-9", `If-Match: "1"`, `If-None-Match: "2"`), status, rule, "Cache-Control: public, max-age=60")
+			may(t, false, plain, status, rule+". The status says so, whatever is left of the request's fields by now", "Cache-Control: public, max-age=60")
 		}
 	})
 
@@ -107,6 +123,10 @@ func TestMay(t *testing.T) {
 			may(t, false, get("Authorization: Basic Zm9v"), 200, rule, "Cache-Control: "+control)
 		}
 		may(t, false, get("Authorization: Basic Zm9v"), 200, rule, "Expires: Mon, 02 Mar 2026 13:00:00 GMT")
+		for _, value := range []string{"Bearer x", "Digest x", ""} {
+			may(t, false, get("Authorization: "+value), 200, rule+". It is there, with whatever value: Header.Get is \"\" also where it is absent", "Cache-Control: max-age=60")
+		}
+		may(t, false, get("Authorization: Basic Zm9v"), 200, rule+". CDN-Cache-Control is for caches that serve many, but its max-age is a lifetime, too, and no permission", "CDN-Cache-Control: max-age=60")
 	})
 
 	t.Run("keeps_an_answer_to_Authorization_that_is_for_all", func(t *testing.T) {
@@ -135,6 +155,11 @@ func TestMay(t *testing.T) {
 		for _, status := range []int{200, 404, 503} {
 			may(t, true, plain, status, rule, "Cache-Control: must-understand, no-store, max-age=60")
 		}
+	})
+
+	t.Run("lets_must-understand_stand_above_nothing_else", func(t *testing.T) {
+		may(t, true, plain, 200, "must-understand, and the status is known", "Cache-Control: must-understand, no-store, max-age=60")
+		may(t, false, plain, 200, "must-understand is about no-store. private holds beside it as ever: it is for the one who asked (RFC 9111 §5.2.2.3, §5.2.2.7)", "Cache-Control: must-understand, no-store, private, max-age=60")
 	})
 
 	t.Run("keeps_no_unknown_status_with_must-understand", func(t *testing.T) {
@@ -175,7 +200,11 @@ func TestKey(t *testing.T) {
 			[]*http.Request{get("Accept-Language: fr"), get("Accept-Language: de-AT")})
 	})
 
-	t.Run("looks_at_no_other_field", func(t *testing.T) {
+	t.Run("looks_at_nothing_else", func(t *testing.T) {
+		head := get("Accept-Language: de")
+		head.Method = http.MethodHead
+		keys(t, "Vary: Accept-Language", "Vary names Accept-Language, and the method is no field: what GET brought answers HEAD, too (RFC 9111 §4)",
+			[]*http.Request{get("Accept-Language: de"), head}, []*http.Request{get("Accept-Language: fr")})
 		keys(t, "Vary: Accept-Language", "Vary names Accept-Language. Other fields make no difference, or hardly any request would find its answer (RFC 9111 §4.1)",
 			[]*http.Request{get("Accept-Language: de", "User-Agent: one"), get("Accept-Language: de", "User-Agent: two"), get("Accept-Language: de")},
 			[]*http.Request{get("Accept-Language: fr", "User-Agent: one")})
@@ -212,7 +241,10 @@ func TestKey(t *testing.T) {
 	t.Run("compares_values_as_normal_writes_them", func(t *testing.T) {
 		keys(t, "Vary: Accept-Language", "blanks around commas, and capitals in a language, make no difference (RFC 9111 §4.1): see normal",
 			[]*http.Request{get("Accept-Language: de-at,en;q=0.5"), get("Accept-Language: de-AT ,\t EN;q=0.5")},
-			[]*http.Request{get("Accept-Language: de-at,en;q=0.7")})
+			[]*http.Request{get("Accept-Language: de-at,en;q=0.7"), get("Accept-Language: en;q=0.5,de-at"), get("Accept-Language: de-at")})
+		keys(t, "Vary: Accept-Encoding", "the whole value counts, and not what the cache takes for its meaning: the origin may send br to the one and gzip to the other (RFC 9111 §4.1). See normal",
+			[]*http.Request{get("Accept-Encoding: gzip, br"), get("Accept-Encoding: GZIP ,br")},
+			[]*http.Request{get("Accept-Encoding: gzip"), get("Accept-Encoding: br, gzip"), get("Accept-Encoding: gzip;q=0, br")})
 		keys(t, "Vary: X-A", "in a quoted string blanks make a difference, and capitals do in a field that the cache does not know: see normal",
 			[]*http.Request{get(`X-A: "a, \", b" , c`), get(`X-A: "a, \", b",c`)},
 			[]*http.Request{get(`X-A: "a,\", b",c`), get(`X-A: "a, \",b",c`), get(`X-A: "A, \", b",c`)})

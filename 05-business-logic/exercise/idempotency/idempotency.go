@@ -124,10 +124,11 @@ func New(c Config) (*Keys, error) {
 //   - Those with another body return ErrMismatch, whenever they come: the key was
 //     made up for something else, so one of the two is a client's fault.
 //
-// Only what is final is remembered: see final. If handle returns an error, or an
-// answer that is not final, the first one gets it, and the key is as if it had never
-// been used, so that the customer can ask again; and so it is if handle panics, or
-// ends its goroutine (runtime.Goexit), which passes through.
+// Only what is final is remembered: see final. Whether ctx has ended meanwhile makes no
+// difference. If handle returns an error, or an answer that is not final, the first one
+// gets it, and the key is as if it had never been used, so that the customer can ask
+// again; and so it is if handle panics, or ends its goroutine (runtime.Goexit), which
+// passes through.
 //
 // What one customer does with a key does not concern another who uses the same.
 // handle runs in ctx, from which ID finds the request's name. No lock is held then.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -75,6 +76,7 @@ func TestDo(t *testing.T) {
 		got := k.do("ada", "key-1", stew)
 		require.ErrorIs(t, got.err, idempotency.ErrMismatch, "ada orders soup with key-1, has her answer, and orders stew with key-1: the error. The first answer would say that stew is coming, when it is soup (draft-ietf-httpapi-idempotency-key-header §2.7)")
 		assert.Equal(t, 1, k.handled(), "ada orders soup with key-1, and then stew with key-1: calls of handle. One key is for one order")
+		assert.Equal(t, outcome{answer: said(201, 1), replayed: true}, k.do("ada", "key-1", soup), "ada orders soup with key-1, then stew with key-1, which is refused, and asks for her soup again: whoever was refused has changed nothing, and soup is not cooked twice")
 	})
 
 	t.Run("keeps_no_hold_of_the_body", func(t *testing.T) {
@@ -122,20 +124,44 @@ func TestDo(t *testing.T) {
 		gate := make(chan struct{})
 		open := sync.OnceFunc(func() { close(gate) })
 		defer open()
-		var clicks []<-chan outcome
-		for range 100 {
-			clicks = append(clicks, k.start("ada", "key-1", []byte(soup), func(ctx context.Context) (idempotency.Answer, error) {
+		all, refused := make(chan outcome, 100), 0
+		click := func() {
+			all <- <-k.start("ada", "key-1", []byte(soup), func(ctx context.Context) (idempotency.Answer, error) {
 				answer, err := k.handle(ctx)
 				<-gate
 				return answer, err
-			}))
+			})
 		}
-		all, refused := make(chan outcome, 100), 0
-		for _, c := range clicks {
-			go func() { all <- <-c }()
+		// They come while bob's first order looks at the clock, which it does in the lock, and
+		// wait for that in a row, behind some more of bob's, which take long enough for the
+		// lock to be handed from one to the next (sync.Mutex's starvation mode). So whoever
+		// gives the lock back between looking and noting gives it to the next click.
+		bobs := make(chan outcome, 6)
+		bob := func(i int) {
+			bobs <- <-k.start("bob", fmt.Sprint("key-", i), []byte(soup), func(context.Context) (idempotency.Answer, error) { return placed(0), nil })
+		}
+		var looks atomic.Int64
+		k.onNow = func() {
+			switch n := looks.Add(1); {
+			case n == 1:
+				for i := range 5 {
+					go bob(i)
+				}
+				<-time.After(10 * time.Millisecond)
+				for range 100 {
+					go click()
+				}
+				<-time.After(10 * time.Millisecond)
+			case n <= 10:
+				<-time.After(2 * time.Millisecond)
+			}
+		}
+		go bob(5)
+		for range 6 {
+			k.wait(bobs, "six orders of bob, each with its own key: their handles have returned")
 		}
 		for range 99 {
-			if errors.Is(k.wait(all, "a hundred clicks at once: one is handled, and the 99 others have to be refused at once").err, idempotency.ErrInFlight) {
+			if errors.Is(k.wait(all, "a hundred clicks at once: one is handled, and waits, and the 99 others have to be refused at once. Where more than one is handled, they have found nothing: look and note in one lock").err, idempotency.ErrInFlight) {
 				refused++
 			}
 		}
@@ -200,15 +226,26 @@ func TestDo(t *testing.T) {
 		assert.Equal(t, outcome{answer: said(201, 2)}, got, "handle returned an answer and an error, and ada asks again: what comes with an error counts for nothing, so handle is called again")
 	})
 
+	t.Run("calls_handle_in_its_own_goroutine", func(t *testing.T) {
+		k := newKitchen(t, idempotency.Config{})
+		own, called := false, false
+		k.wait(k.start("ada", "key-1", []byte(soup), func(context.Context) (idempotency.Answer, error) {
+			own, called = isCallers(), true
+			return placed(1), nil
+		}), "its handle has returned")
+		require.True(t, called, "ada sends an order with key-1, which nobody has used: handle is called")
+		assert.True(t, own, "Do called handle in another goroutine than it was called in itself: nobody could recover a panic there, and the process would end")
+	})
+
 	t.Run("lets_a_panic_pass", func(t *testing.T) {
 		k := newKitchen(t, idempotency.Config{})
-		got := k.wait(k.start("ada", "key-1", []byte(soup), func(context.Context) (idempotency.Answer, error) { panic("the pan burns") }), "its handle has panicked")
+		got := k.wait(k.start("ada", "key-1", []byte(soup), burns), "its handle has panicked")
 		assert.Equal(t, "the pan burns", got.panicked, "handle panicked: Do lets that pass, and recovery, further out, tells the log")
 	})
 
 	t.Run("frees_the_key_in_a_panic", func(t *testing.T) {
 		k := newKitchen(t, idempotency.Config{})
-		k.wait(k.start("ada", "key-1", []byte(soup), func(context.Context) (idempotency.Answer, error) { panic("the pan burns") }), "its handle has panicked")
+		k.wait(k.start("ada", "key-1", []byte(soup), burns), "its handle has panicked")
 		got := k.do("ada", "key-1", soup)
 		assert.Equal(t, outcome{answer: said(201, 1)}, got, "handle panicked, and ada asks again: handle is called again. A record that is left behind says that the first request is under way, for ever. Delete it in a deferred function: that runs in a panic, too")
 	})
@@ -231,6 +268,47 @@ func TestDo(t *testing.T) {
 			got := k.do("ada", "key-1", soup)
 			require.Equal(t, said(201, 1), got.answer, "ada sends an order with key-1 three times, and each time whoever called Do has put a field into the Header that it got, and changed the Body: answer %d of 3 must be as handle returned it. A map and a slice are shared when they are assigned: clone what you keep, and what you give out", i+1)
 		}
+	})
+
+	t.Run("looks_and_keeps_under_the_lock", func(t *testing.T) {
+		// expireLocked and keepLocked look at the clock. When ada's order does, bob's comes,
+		// and has to wait for the lock.
+		k := newKitchen(t, idempotency.Config{})
+		var adas atomic.Bool // whether it is ada's order that looks at the clock next
+		var bob <-chan outcome
+		waits := true
+		k.onNow = func() {
+			if !adas.CompareAndSwap(true, false) {
+				return
+			}
+			c := k.start("bob", "key-1", []byte(soup), func(context.Context) (idempotency.Answer, error) { return placed(2), nil })
+			done := make(chan outcome, 1)
+			bob = done
+			select {
+			case got := <-c:
+				waits = false
+				done <- got
+			case <-time.After(20 * time.Millisecond): // so he waits
+				go func() { done <- <-c }()
+			}
+		}
+		atFirst := true
+		adas.Store(true)
+		k.wait(k.start("ada", "key-1", []byte(soup), func(context.Context) (idempotency.Answer, error) {
+			if bob != nil {
+				select { // no lock is held now
+				case <-bob:
+				case <-time.After(patience):
+				}
+			}
+			atFirst, waits = waits, true
+			adas.Store(true)
+			return placed(1), nil
+		}), "its handle has returned")
+		require.NotNil(t, bob, "ada sends an order, and Config.Now was not called: expireLocked and keepLocked look at the clock")
+		k.wait(bob, "nobody holds the lock any more")
+		assert.True(t, atFirst, "ada's order has come, expireLocked looks at the clock, and bob's order comes and goes all the way meanwhile: the lock is not held. What ends in Locked is called with the lock held, or two clicks at once both find nothing")
+		assert.True(t, waits, "ada's order is answered, keepLocked looks at the clock, and bob's order comes and goes all the way meanwhile: the lock is not held. What ends in Locked is called with the lock held, or two write into the records at once")
 	})
 
 	t.Run("forgets_when_the_time_is_over", func(t *testing.T) {
@@ -301,6 +379,34 @@ func TestDo(t *testing.T) {
 		assert.Equal(t, []string{names[0], names[0], names[0], names[0]}, names, "idempotency.ID in four calls of handle, for the same customer and key: it is one order, and the database finds that out by its name")
 	})
 
+	t.Run("lets_handle_know_that_the_caller_has_left", func(t *testing.T) {
+		k := newKitchen(t, idempotency.Config{})
+		ctx, leave := context.WithCancel(t.Context())
+		defer leave()
+		var before, after error
+		got := k.wait(k.startIn(ctx, "ada", "key-1", []byte(soup), func(ctx context.Context) (idempotency.Answer, error) {
+			before = ctx.Err()
+			leave()
+			after = ctx.Err()
+			return k.handle(ctx)
+		}), "its handle has returned")
+		require.Equal(t, outcome{answer: said(201, 1)}, got, "ada left while her order was handled, and handle returned an answer: so does Do")
+		require.NoError(t, before, "the error of handle's context, when ada is still there")
+		require.ErrorIs(t, after, context.Canceled, "the error of handle's context, when the one that Do was called with was cancelled: handle runs in that one. What it does when nobody waits any more, it decides itself")
+	})
+
+	t.Run("remembers_the_answer_of_one_who_has_left", func(t *testing.T) {
+		k := newKitchen(t, idempotency.Config{})
+		ctx, leave := context.WithCancel(t.Context())
+		defer leave()
+		k.wait(k.startIn(ctx, "ada", "key-1", []byte(soup), func(ctx context.Context) (idempotency.Answer, error) {
+			leave()
+			return k.handle(ctx)
+		}), "its handle has returned")
+		got := k.do("ada", "key-1", soup)
+		assert.Equal(t, outcome{answer: said(201, 1), replayed: true}, got, "ada left while her order was handled, the order was made (201), and she asks again: it is for her above all that answers are remembered. What counts is the answer, not whether somebody heard it")
+	})
+
 	t.Run("gives_handle_the_values_of_its_context", func(t *testing.T) {
 		k := newKitchen(t, idempotency.Config{})
 		var got any
@@ -356,6 +462,20 @@ type ctxKey struct{}
 
 var errBurnt = errors.New("the pan burns")
 
+// burns is a handle that panics, where somebody can recover it.
+func burns(context.Context) (idempotency.Answer, error) {
+	if !isCallers() {
+		return idempotency.Answer{}, errors.New("handle was called in another goroutine, so it does not panic here, or it would end all tests")
+	}
+	panic("the pan burns")
+}
+
+// isCallers reports whether this is a goroutine that a test calls Do in.
+func isCallers() bool {
+	stack := string(debug.Stack())
+	return strings.Contains(stack, "(*kitchen).startIn.func") || strings.Contains(stack, "(*pass).do")
+}
+
 // kitchen is Keys, and a handle that counts.
 type kitchen struct {
 	t    *testing.T
@@ -366,6 +486,8 @@ type kitchen struct {
 	tampers bool  // whether who calls Do changes what it gets
 	calls   atomic.Int64
 
+	onNow func() // unless nil, called when Do looks at the clock
+
 	mu  sync.Mutex // guards now
 	now time.Time
 }
@@ -373,6 +495,9 @@ type kitchen struct {
 func newKitchen(t *testing.T, c idempotency.Config) *kitchen {
 	k := &kitchen{t: t, status: 201, now: time.Date(2026, 5, 1, 18, 0, 0, 0, time.UTC)}
 	c.Now = func() time.Time {
+		if k.onNow != nil {
+			k.onNow()
+		}
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		return k.now
@@ -434,8 +559,12 @@ type outcome struct {
 
 // start calls Do in a goroutine of its own.
 func (k *kitchen) start(customer, key string, body []byte, handle func(context.Context) (idempotency.Answer, error)) <-chan outcome {
+	return k.startIn(context.WithValue(k.t.Context(), ctxKey{}, "here"), customer, key, body, handle)
+}
+
+// startIn is start with a context.
+func (k *kitchen) startIn(ctx context.Context, customer, key string, body []byte, handle func(context.Context) (idempotency.Answer, error)) <-chan outcome {
 	done := make(chan outcome, 1)
-	ctx := context.WithValue(k.t.Context(), ctxKey{}, "here")
 	go func() {
 		got := outcome{exited: true}
 		defer func() {

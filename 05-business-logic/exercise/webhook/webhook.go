@@ -104,7 +104,7 @@ func New(c Config) (*Verifier, error) {
 // Verify returns the event that payload is, if Stripe signed it, a short time
 // ago, and it has not been here before. payload is the request's body, octet for
 // octet as it came: what is read and written anew has another signature. header is
-// its Stripe-Signature.
+// its Stripe-Signature. The event is remembered from now on, whenever it was signed.
 //
 // What was not signed by Stripe (ErrHeader, ErrSignature) or not now (ErrTime:
 // Tolerance either way is still fine) is neither parsed nor remembered. So nobody

@@ -106,6 +106,18 @@ func TestDo(t *testing.T) {
 		s.isOpen("two calls failed, a caller left, and one failed. The one who left says nothing, so it clears nothing: three failed in a row")
 	})
 
+	t.Run("asks_for_the_caller_before_it_asks_what_the_error_is", func(t *testing.T) {
+		for _, err := range []error{errDeclined, errDown, context.Canceled} {
+			s := newScene(t, breaker.Config{Failed: func(err error) bool { return errors.Is(err, errDown) }})
+			s.fail(failures-1, "Failures is 3")
+			ctx, cancel := context.WithCancel(t.Context())
+			got := s.do(ctx, func(context.Context) error { cancel(); return err })
+			require.True(t, got.called, "two calls failed, and Failures is 3")
+			s.fail(1, "two calls failed, then the caller of a third cancelled its context, and the call returned an error: that is neither, whatever the error is, and Failures is 3")
+			require.False(t, s.call(nil).called, "a call was made, and the breaker should be Open: two calls failed, then the caller of one cancelled its context, and that call returned the error %q, and then one failed. Whoever has left (ctx.Err()) says nothing, so he clears nothing: three failed in a row. What the error is, and whether Config.Failed counts it, is asked when the caller is still there", err)
+		}
+	})
+
 	t.Run("takes_the_error_of_a_dependency_that_was_cancelled_for_a_failure", func(t *testing.T) {
 		s := newScene(t, breaker.Config{})
 		for range failures {
@@ -317,6 +329,31 @@ func TestDo(t *testing.T) {
 		s.pass(open)
 		s.succeed("a probe failed 30 s ago: this is the next one")
 		assert.Equal(t, []string{"closed to open", "open to half-open", "half-open to open", "open to half-open", "half-open to closed"}, s.changes, "what OnChange was told: three calls failed, a probe failed, a probe succeeded. setLocked tells it")
+	})
+
+	t.Run("changes_its_state_under_the_lock", func(t *testing.T) {
+		var s *scene
+		var free []string // changes during which somebody else could have the lock
+		b, err := breaker.New(breaker.Config{
+			Failures: failures, Slow: slow, Open: open,
+			Now: func() time.Time { s.mu.Lock(); defer s.mu.Unlock(); return s.now },
+			OnChange: func(from, to breaker.State) {
+				looked := make(chan struct{})
+				go func() { s.State(); close(looked) }() // it takes the lock
+				select {
+				case <-looked:
+					free = append(free, fmt.Sprint(from, " to ", to))
+				case <-time.After(20 * time.Millisecond): // then it is held
+				}
+			},
+		})
+		require.NoError(t, err)
+		s = &scene{Breaker: b, t: t, now: time.Date(2026, 5, 1, 18, 0, 0, 0, time.UTC)}
+		s.fail(failures, "the breaker is Closed, and Failures is 3")
+		s.pass(open)
+		s.succeed("the breaker was Open for 30 s: this is the probe")
+		require.Equal(t, breaker.Closed, s.State(), "the state, after a probe that has succeeded")
+		assert.Empty(t, free, "changes during which another goroutine had the lock. enter and leave read and write what the mutex guards, so each of them takes it first, and setLocked is for who holds it: without it, two calls that come at once are both the probe, and two failures at once are counted as one")
 	})
 }
 

@@ -140,7 +140,9 @@ func TestHandler(t *testing.T) {
 		p := newPass(t)
 		p.behind = func(c *gin.Context) {
 			c.String(http.StatusCreated, "half a")
-			panic("the pan burns")
+			if isCallers() { // see burns
+				panic("the pan burns")
+			}
 		}
 		got := p.post("ada", "key-1", soup)
 		assert.Equal(t, "500 the pan burns", fmt.Sprint(got.Code, " ", got.Body))

@@ -1,7 +1,6 @@
 package payment_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -12,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -35,8 +35,8 @@ func TestWorth(t *testing.T) {
 	})
 
 	t.Run("no_answer_that_is_final", func(t *testing.T) {
-		for _, status := range []int{402, 400, 401, 403, 404, 422, 200, 201, 303} {
-			why := "it would be the same the next time"
+		for _, status := range []int{402, 400, 401, 403, 404, 408, 422, 424, 425, 501, 505, 200, 201, 303} {
+			why := "it is none of the six that the doc comment names"
 			switch {
 			case status == 402:
 				why = "the card was declined, and asking again neither changes that nor pleases the bank"
@@ -57,7 +57,7 @@ func TestWorth(t *testing.T) {
 			{400, "true", true}, {424, "true", true},
 			{500, "false", false}, {409, "false", false}, {429, "false", false},
 			{200, "true", false},
-			{503, "", true}, {503, "perhaps", true},
+			{503, "", true}, {503, "perhaps", true}, {503, "0", true}, {503, "FALSE", true}, {400, "1", false},
 		} {
 			resp := answer(row.status, "Stripe-Should-Retry", row.says)
 			require.Equal(t, row.want, payment.Worth(resp, nil), "%d with Stripe-Should-Retry: %q. From 400 on, true or false decides, whatever the status: the provider knows best whether it would be the same answer. Anything else says nothing", row.status, row.says)
@@ -65,8 +65,8 @@ func TestWorth(t *testing.T) {
 	})
 
 	t.Run("an_error", func(t *testing.T) {
-		for _, err := range []error{errRefused, errReset, io.ErrUnexpectedEOF, io.EOF, errors.New("net/http: timeout awaiting response headers")} {
-			assert.True(t, payment.Worth(nil, err), "the attempt got no answer, but the error %q: another may", err)
+		for _, err := range []error{errRefused, errReset, io.ErrUnexpectedEOF, io.EOF, errors.New("net/http: timeout awaiting response headers"), os.ErrDeadlineExceeded, context.DeadlineExceeded, context.Canceled} {
+			assert.True(t, payment.Worth(nil, err), "the attempt got no answer, but the error %q: another may. Every error is worth it but a certificate's; whether the caller still waits, RoundTrip asks", err)
 		}
 	})
 
@@ -95,6 +95,15 @@ func TestWait(t *testing.T) {
 			wait := time.Duration(-1)
 			require.NotPanics(t, func() { wait, _ = transport.Wait(n, nil) }, "the wait after attempt %d", n)
 			require.Equal(t, time.Second, wait, "FirstDelay 100 ms, MaxDelay 1 s, and Config.Random chooses the longest that it is asked for: what is the wait after attempt %d? Never more than MaxDelay, and 100 ms doubled 40 times is more than a time.Duration can hold", n)
+		}
+	})
+
+	t.Run("ends_at_MaxDelay_however_far_that_is", func(t *testing.T) {
+		const day = 24 * time.Hour
+		transport := transport(t, payment.Config{FirstDelay: 1, MaxDelay: day, Random: longest})
+		for n := 48; n < 130; n++ {
+			wait, _ := transport.Wait(n, nil)
+			require.Equal(t, day, wait, "FirstDelay 1 ns, MaxDelay 24 h, and Config.Random chooses the longest that it is asked for: what is the wait after attempt %d? 1 ns doubled %d times is more than 24 h. Double as often as is said, and compare each time: what does not fit into a time.Duration may come out as any number", n, n-1)
 		}
 	})
 
@@ -256,6 +265,25 @@ func TestRoundTrip(t *testing.T) {
 			require.NoError(t, err, "the first attempt got a 503: that answer is known, and says more than an error")
 			assert.Equal(t, "answer 1", read(resp), "the body of what RoundTrip returned: the first attempt's, open and unread. Ask for the deadline before you discard it")
 		})
+		inBubble(t, func(t *testing.T) {
+			p := provider(t, payment.Config{FirstDelay: 2 * time.Second, Random: longest}, status(503), status(200))
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			resp, err := p.do(t, charge(t).WithContext(ctx))
+			require.NoError(t, err, "the first attempt got a 503, the wait would be 2 s, and the caller's deadline is in 2 s: it would not end before the deadline, so that answer is the one to return")
+			require.Equal(t, 503, resp.StatusCode, "the first attempt got a 503, the wait would be 2 s, and the caller's deadline is in 2 s")
+		})
+	})
+
+	t.Run("does_not_come_back_earlier_than_told", func(t *testing.T) {
+		inBubble(t, func(t *testing.T) {
+			p := provider(t, payment.Config{}, status(429, "Retry-After", "3600"), status(200))
+			resp, err := p.do(t, charge(t))
+			require.NoError(t, err, "the provider answered 429 with Retry-After: 3600, and an answer is no error")
+			require.Equal(t, 1, p.calls(), "the provider answered 429 with Retry-After: 3600, and MaxRetryAfter is 20 s: Wait says no (ok is false), so there is no other attempt, and least of all one at once. So many attempts")
+			require.Equal(t, 429, resp.StatusCode, "the only attempt got a 429: that is returned")
+			assert.Equal(t, "answer 1", read(resp), "the body of what RoundTrip returned: the first attempt's, open and unread")
+		})
 	})
 
 	t.Run("stops_at_once_when_cancelled", func(t *testing.T) {
@@ -275,13 +303,25 @@ func TestRoundTrip(t *testing.T) {
 	t.Run("makes_no_attempt_for_one_who_has_left", func(t *testing.T) {
 		inBubble(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
 			p := provider(t, payment.Config{Random: longest}, func(r *http.Request) (*http.Response, error) {
 				cancel()
 				return lost(r)
 			}, status(200))
 			_, err := p.do(t, charge(t).WithContext(ctx))
 			require.Equal(t, 1, p.calls(), "the caller's context was cancelled during the first attempt, which failed. So many attempts: nobody waits for another")
-			require.Error(t, err, "the first attempt failed, and there was no other")
+			require.ErrorIs(t, err, errReset, "the caller's context was cancelled during the first attempt, which failed: that attempt was the last one, and its error is returned. Ask ctx.Err() before you begin to wait")
+		})
+		inBubble(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			p := provider(t, payment.Config{Random: longest}, func(r *http.Request) (*http.Response, error) {
+				cancel()
+				return status(503)(r)
+			}, status(200))
+			resp, err := p.do(t, charge(t).WithContext(ctx))
+			require.NoError(t, err, "the caller's context was cancelled during the first attempt, which got a 503 nevertheless: that attempt was the last one, and its answer is known, so it is returned. Ask ctx.Err() before you begin to wait")
+			require.Equal(t, 503, resp.StatusCode, "the answer to the only attempt")
 		})
 	})
 
@@ -327,6 +367,19 @@ func TestRoundTrip(t *testing.T) {
 			read(resp)
 		}
 		assert.EqualValues(t, 1, connections.Load(), "so many connections, for 5 requests of 3 attempts each, one after the other. net/http uses a connection again when the answer before was read to its end and closed: what is not returned must be discarded, before the next attempt. Otherwise each retry leaves a connection open, to a provider that has too many anyway")
+	})
+
+	t.Run("discards_an_answer_before_it_waits", func(t *testing.T) {
+		inBubble(t, func(t *testing.T) {
+			p := provider(t, payment.Config{FirstDelay: time.Minute, MaxDelay: time.Minute, Random: longest}, status(503), status(200))
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			closed := -1
+			time.AfterFunc(time.Second, func() { closed = p.closed(); cancel() })
+			_, err := p.do(t, charge(t).WithContext(ctx))
+			require.ErrorIs(t, err, context.Canceled, "RoundTrip was cancelled while it waited: its error says so")
+			require.Equal(t, 1, closed, "so many bodies were closed, 1 s into a wait of 1 min after a 503. That answer will not be returned: discard it before the wait, so that its connection can serve others meanwhile, and so that nobody forgets it if the wait is cut short")
+		})
 	})
 }
 
@@ -437,6 +490,25 @@ type providing struct {
 
 	mu   sync.Mutex // guards what follows
 	came []seen
+	shut int // bodies that were closed
+}
+
+// body is one that tells when it is closed.
+type body struct {
+	io.Reader
+	close func()
+}
+
+func (b *body) Close() error {
+	b.close()
+	return nil
+}
+
+// closed is how many bodies of answers were closed.
+func (p *providing) closed() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.shut
 }
 
 // seen is an attempt.
@@ -476,7 +548,11 @@ func (p *providing) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp, err := p.steps[min(n, len(p.steps))-1](r)
 	if resp != nil {
-		resp.Body = io.NopCloser(bytes.NewBufferString(fmt.Sprintf("answer %d", n)))
+		resp.Body = &body{strings.NewReader(fmt.Sprintf("answer %d", n)), sync.OnceFunc(func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.shut++
+		})}
 	}
 	return resp, err
 }

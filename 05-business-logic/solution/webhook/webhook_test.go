@@ -62,13 +62,19 @@ func TestVerify(t *testing.T) {
 		require.NotEqual(t, header, renewed)
 		_, err := v.Verify(payload, renewed)
 		require.ErrorIs(t, err, webhook.ErrSignature, "an event of an hour ago, whose t somebody has changed to now. The time is signed, too: an HMAC of the payload alone would let old events pass as new")
+		clock.set(noon)
+		padded := strings.Replace(header, "t=", "t=0", 1)
+		_, err = v.Verify(payload, padded)
+		require.Error(t, err, "Stripe-Signature: %s, where somebody has put a 0 before the t. It is the same number, and not what was signed: the HMAC is of t as it stands in the header", padded)
+		_, err = v.Verify(payload, header)
+		require.NoError(t, err, "the same event with the t that was signed")
 	})
 
 	t.Run("needs_one_right_signature_of_several", func(t *testing.T) {
 		payload := paid("evt_1")
 		_, right, _ := strings.Cut(sign(payload, noon), ",")
 		_, wrong, _ := strings.Cut(signBy("whsec_before", payload, noon), ",")
-		for _, fields := range [][]string{{right, wrong}, {wrong, right}, {wrong, right, wrong}} {
+		for _, fields := range [][]string{{right, wrong}, {wrong, right}, {wrong, right, wrong}, {"v1=none", right}, {"v1=", right}} {
 			v, _ := verifier(t, webhook.Config{})
 			header := "t=" + stamp(noon) + "," + strings.Join(fields, ",")
 			_, err := v.Verify(payload, header)
@@ -85,8 +91,9 @@ func TestVerify(t *testing.T) {
 		v, _ := verifier(t, webhook.Config{})
 		_, err := v.Verify(payload, at+",v0="+strings.TrimPrefix(right, "v1="))
 		require.ErrorIs(t, err, webhook.ErrHeader, "Stripe-Signature with a v0, and no v1. The v0 is what a v1 should be, but a scheme that is not known proves nothing: whoever chooses the scheme may choose a weak one")
-		_, err = v.Verify(payload, "v2=strange,"+at+",v0=6ffbb59b2300aae63f272406069a9788,"+right+",key=1")
-		require.NoError(t, err, "Stripe-Signature with a right v1 among fields that are not known: those are to be ignored, or the next scheme that Stripe adds stops all payments")
+		header := "v2=c3RyYW5nZQ==," + at + ",v0=6ffbb59b2300aae63f272406069a9788," + right + ",v10=00,type=1,t2=0"
+		_, err = v.Verify(payload, header)
+		require.NoError(t, err, "Stripe-Signature: %s, with a right v1 among fields that are not known: those are to be ignored, whatever is in them and whatever their names begin with, or the next scheme that Stripe adds stops all payments", header)
 	})
 
 	t.Run("refuses_a_part_of_a_signature", func(t *testing.T) {
@@ -97,6 +104,9 @@ func TestVerify(t *testing.T) {
 		for _, part := range []string{"v1=", right[:5], right[:len(right)-1], right[:len(right)-2], right + "00", right + "zz", "v1=" + strings.Repeat("0", 64)} {
 			_, err := v.Verify(payload, at+","+part)
 			require.Error(t, err, "Stripe-Signature: %s,%s. The right one is %q. All 64 digits must be there, and equal: whoever may leave some out, or all, need not know the secret", at, part, right)
+			if part != "v1=" { // which may be none at all
+				require.ErrorIs(t, err, webhook.ErrSignature, "Stripe-Signature: %s,%s. There is a v1, and it is not right, %q would be", at, part, right)
+			}
 		}
 		_, err := v.Verify(payload, header)
 		require.NoError(t, err, "the same event with the whole of its signature")
@@ -188,6 +198,15 @@ func TestVerify(t *testing.T) {
 		require.NoError(t, err, "evt_1 from Stripe, after somebody else had sent an evt_1, and somebody an old one, which were refused. Whoever guesses an ID must not be able to keep the true event out: remember it last")
 	})
 
+	t.Run("parses_nothing_that_is_old", func(t *testing.T) {
+		v, _ := verifier(t, webhook.Config{})
+		payload := []byte(`{"object": "order"}`)
+		_, err := v.Verify(payload, sign(payload, noon.Add(-time.Hour)))
+		require.ErrorIs(t, err, webhook.ErrTime, "a payload that is no event, truly signed, an hour ago: somebody who has kept it sends it again. What is not of now is not parsed either: look at the time first")
+		_, err = v.Verify(payload, sign(payload, noon))
+		require.ErrorIs(t, err, webhook.ErrPayload, "the same payload, signed this second: parse says what is wrong with it")
+	})
+
 	t.Run("remembers_as_long_as_it_could_be_replayed", func(t *testing.T) {
 		const tolerance = 2 * time.Minute
 		v, clock := verifier(t, webhook.Config{Tolerance: tolerance})
@@ -197,7 +216,14 @@ func TestVerify(t *testing.T) {
 		require.NoError(t, err, "an event that was signed 2 min in the future, as much as is tolerated")
 		clock.set(noon.Add(2 * tolerance))
 		_, err = v.Verify(payload, header)
-		require.ErrorIs(t, err, webhook.ErrReplayed, "the same event 4 min later. Its signature is 2 min old then, and tolerated: it must still be remembered. Give v.seen.add the time of v.now(), not that of the signature")
+		require.ErrorIs(t, err, webhook.ErrReplayed, "the same event 4 min later. Its signature is 2 min old then, and tolerated: it must still be remembered")
+
+		payload = paid("evt_2")
+		_, err = v.Verify(payload, sign(payload, noon.Add(tolerance)))
+		require.NoError(t, err, "an event that was signed 2 min ago, as long as is tolerated")
+		clock.set(noon.Add(2*tolerance + 3*time.Minute))
+		_, err = v.Verify(payload, sign(payload, noon.Add(2*tolerance+3*time.Minute)))
+		require.ErrorIs(t, err, webhook.ErrReplayed, "the same event 3 min later, signed anew: Tolerance is 2 min, and it is remembered for 4 min from when it was here. Give v.seen.add the time of v.now(), not that of the signature")
 	})
 
 	t.Run("takes_one_of_many_at_once", func(t *testing.T) {

@@ -26,7 +26,7 @@ import (
 const (
 	key     = "v1:menu"
 	timeout = 2 * time.Second       // of a reload
-	poll    = 20 * time.Millisecond // by those who wait
+	poll    = 30 * time.Millisecond // by those who wait
 	slow    = 300 * time.Millisecond
 )
 
@@ -39,6 +39,7 @@ func TestDo(t *testing.T) {
 			s.keep("soup")
 			assert.Equal(t, outcome{value: "soup"}, s.ask(0).result(t), "Do, with soup in the cache")
 			assert.Zero(t, s.count(), "calls of reload, with soup in the cache: peek finds it")
+			assert.Nil(t, s.added(), "the lock that was asked for, with soup in the cache: none. Peek comes first, and what it finds nobody waits for")
 		})
 	})
 
@@ -127,6 +128,41 @@ func TestDo(t *testing.T) {
 		})
 	})
 
+	t.Run("is_joined_although_the_first_caller_left", func(t *testing.T) {
+		bubble(t, 1, func(t *testing.T, s *scene) {
+			s.memory.Before(func(kvtest.Call) error { return errDown }) // so there is no lock that would hide a second flight
+			first := s.ask(0)
+			require.Equal(t, 1, s.count(), "calls of reload, for one caller, while the cache does not answer")
+			first.leave()
+			synctest.Wait()
+			second := s.ask(0)
+			require.Equal(t, 1, s.count(), "calls of reload, for a caller who left while it ran, and one who came then. The flight goes on, and whoever comes joins it: who leaves must not have it forgotten")
+			assert.Equal(t, outcome{value: "menu 1"}, second.result(t), "Do, of the one who came then")
+		})
+	})
+
+	t.Run("gives_a_reload_the_values_and_the_time", func(t *testing.T) {
+		for name, hook := range map[string]func(kvtest.Call) error{"the cache is well": nil, "the cache does not answer": func(kvtest.Call) error { return errDown }} {
+			bubble(t, 1, func(t *testing.T, s *scene) {
+				s.memory.Before(hook)
+				ctx, leave := context.WithTimeout(context.WithValue(s.ctx, valueKey{}, "ada"), time.Hour)
+				defer leave()
+				var value any
+				left := time.Duration(-1)
+				got, err := s.groups[0].Do(ctx, key, s.peek, func(ctx context.Context) (string, error) {
+					value = ctx.Value(valueKey{})
+					if deadline, ok := ctx.Deadline(); ok {
+						left = time.Until(deadline)
+					}
+					return "menu", nil
+				})
+				require.Equal(t, outcome{value: "menu"}, outcome{got, err}, "Do, with nothing in the cache, when %s: reload says menu", name)
+				require.Equal(t, "ada", value, "a value of the context that Do was called with, in the one of reload, when %s: it is what the log names the request by", name)
+				require.Equal(t, timeout, left, "how long reload's context lasts, when %s: Timeout is 2 s, and g.call sees to it. With more, the lock expires while it runs, and somebody else begins", name)
+			})
+		}
+	})
+
 	t.Run("survives_a_reload_that_panics", func(t *testing.T) {
 		bubble(t, 1, func(t *testing.T, s *scene) {
 			s.mu.Lock()
@@ -210,7 +246,19 @@ func TestLock(t *testing.T) {
 				return nil
 			})
 			require.Equal(t, outcome{value: "soup"}, s.ask(0).result(t), "Do: peek found nothing, and before this replica could take the lock, another one had kept soup and given the lock back. Who has the lock peeks once more, or the replicas reload one after the other")
-			assert.NotNil(t, s.added(), "no item was added under %s: a reload needs the lock", lockKey)
+			require.NotNil(t, s.added(), "no item was added under %s: a reload needs the lock", lockKey)
+			assert.Nil(t, s.memory.Peek(lockKey), "what is under %s, when the lock was taken, and soup was there by then: whoever has the lock gives it back in any case, also if nothing was to be done", lockKey)
+		})
+	})
+
+	t.Run("is_given_back_after_a_panic", func(t *testing.T) {
+		bubble(t, 1, func(t *testing.T, s *scene) {
+			s.mu.Lock()
+			s.panics = true
+			s.mu.Unlock()
+			require.Error(t, s.ask(0).result(t).err, "Do, with a reload that panics: fly makes an error of it")
+			require.NotNil(t, s.added(), "no item was added under %s: a reload needs the lock", lockKey)
+			assert.Nil(t, s.memory.Peek(lockKey), "what is under %s, after a reload that panicked: give the lock back in a deferred function, which runs in a panic, too", lockKey)
 		})
 	})
 
@@ -228,7 +276,33 @@ func TestLock(t *testing.T) {
 			first := s.ask(0)
 			begun := time.Now()
 			require.Equal(t, outcome{value: "menu 1"}, s.ask(1).result(t), "Do, in replica 2, while replica 1 reloads")
-			require.Less(t, time.Since(begun), slow+2*poll, "how long replica 2 waited for a reload of replica 1 that takes 300 ms: it looks every 20 ms (Config.Poll)")
+			require.Less(t, time.Since(begun), slow+2*poll, "how long replica 2 waited for a reload of replica 1 that takes 300 ms: it looks every 30 ms (Config.Poll)")
+			assert.Equal(t, outcome{value: "menu 1"}, first.result(t), "Do, in replica 1")
+		})
+	})
+
+	t.Run("is_no_reason_to_wait_for_what_is_there", func(t *testing.T) {
+		bubble(t, 2, func(t *testing.T, s *scene) {
+			first := s.ask(0)
+			second := s.ask(1)
+			require.Equal(t, 1, s.count(), "calls of reload, for a caller in each of two replicas")
+			s.keep("soup")
+			begun := time.Now()
+			require.Equal(t, outcome{value: "soup"}, second.result(t), "Do, in replica 2, which waits for the lock of replica 1. Then soup is in the cache, and replica 1 has the lock still: who waits peeks each time, too")
+			require.LessOrEqual(t, time.Since(begun), poll, "how long replica 2 waited after soup was in the cache: it looks every 30 ms (Config.Poll), whoever has the lock")
+			first.result(t)
+		})
+	})
+
+	t.Run("is_waited_for_until_Close", func(t *testing.T) {
+		bubble(t, 2, func(t *testing.T, s *scene) {
+			first := s.ask(0)
+			second := s.ask(1)
+			require.Equal(t, 1, s.count(), "calls of reload, for a caller in each of two replicas")
+			begun := time.Now()
+			s.groups[1].Close()
+			require.Less(t, time.Since(begun), poll, "how long Close of replica 2 took, while that waited for the lock of replica 1, which reloads for 300 ms. Close ends the context of the flight: wait in a select, for time.After or for ctx, where time.Sleep sleeps on")
+			assert.ErrorIs(t, second.result(t).err, context.Canceled, "Do, in replica 2, which was closed: lead returns the error of its ctx")
 			assert.Equal(t, outcome{value: "menu 1"}, first.result(t), "Do, in replica 1")
 		})
 	})
@@ -239,7 +313,7 @@ func TestLock(t *testing.T) {
 			before := len(s.memory.Calls())
 			require.Equal(t, outcome{value: "menu 1"}, s.ask(1).result(t), "Do, in replica 2, while replica 1 reloads")
 			first.result(t)
-			assert.Less(t, len(s.memory.Calls())-before, 3*int(slow/poll)+20, "calls of the cache, while replica 2 waits 300 ms for replica 1, and looks every 20 ms (Config.Poll)")
+			assert.Less(t, len(s.memory.Calls())-before, 3*int(slow/poll)+20, "calls of the cache, while replica 2 waits 300 ms for replica 1, and looks every 30 ms (Config.Poll)")
 		})
 	})
 
@@ -361,6 +435,8 @@ func TestGiven(t *testing.T) {
 		assert.Contains(t, err.Error(), "Poll is -2ns")
 	})
 }
+
+type valueKey struct{}
 
 var (
 	errDatabase = errors.New("database: connection refused")

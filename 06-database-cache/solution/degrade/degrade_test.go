@@ -21,7 +21,7 @@ import (
 // The numbers of the tests.
 const (
 	failures = 3
-	slow     = 50 * time.Millisecond
+	slow     = 80 * time.Millisecond
 	retry    = 30 * time.Second
 )
 
@@ -91,16 +91,25 @@ func TestCache(t *testing.T) {
 		s := newScene(t)
 		s.take(slow + 1)
 		for range failures {
-			require.ErrorIs(t, s.delete(t), memcache.ErrCacheMiss, "Slow is 50 ms, and a call took 1 ns longer: its answer is returned, whatever is counted")
+			require.ErrorIs(t, s.delete(t), memcache.ErrCacheMiss, "Slow is 80 ms, and a call took 1 ns longer: its answer is returned, whatever is counted")
 		}
-		assert.ErrorIs(t, s.delete(t), kv.ErrDown, "Slow is 50 ms, and three calls in a row took longer, by Config.Now: a cache that is slower than the database is of no use")
+		assert.ErrorIs(t, s.delete(t), kv.ErrDown, "Slow is 80 ms, and three calls in a row took longer, by Config.Now: a cache that is slower than the database is of no use")
+	})
+
+	t.Run("returns_a_slow_answer_all_the_same", func(t *testing.T) {
+		s := newScene(t)
+		require.NoError(t, s.memory.Set(soup))
+		s.take(slow + 1)
+		item := (*memcache.Item)(nil)
+		require.NoError(t, s.call(t, func() (err error) { item, err = s.cache.Get(key); return err }), "Get, of what is there, which took 1 ns longer than Slow. It is counted as a failure, and there is an answer nevertheless: do returns the error of the call as it is, and there was none")
+		assert.Equal(t, "soup", string(item.Value), "Get, of what is there, which took 1 ns longer than Slow")
 	})
 
 	t.Run("takes_no_answer_in_time_for_slow", func(t *testing.T) {
 		s := newScene(t)
 		s.take(slow)
 		for range 3 * failures {
-			require.ErrorIs(t, s.delete(t), memcache.ErrCacheMiss, "Slow is 50 ms, and calls took just that: they are successes")
+			require.ErrorIs(t, s.delete(t), memcache.ErrCacheMiss, "Slow is 80 ms, and calls took just that: they are successes")
 		}
 	})
 
@@ -180,7 +189,9 @@ func TestCache(t *testing.T) {
 		s := downed(t)
 		s.pass(retry)
 		probe, end := s.hang(t)
-		s.pass(retry)
+		s.pass(retry - 1)
+		require.ErrorIs(t, s.delete(t), kv.ErrDown, "a call, 1 ns less than 30 s after the probe began, which is still under way: Retry is 30 s, so there is no other probe yet")
+		s.pass(1)
 		s.heal()
 		require.ErrorIs(t, s.delete(t), memcache.ErrCacheMiss, "a call, 30 s after the probe, which is still under way: Retry is 30 s, so this one is a probe, too. Else one that hangs would keep the cache down for ever")
 		end()

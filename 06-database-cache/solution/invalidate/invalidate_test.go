@@ -180,6 +180,24 @@ func TestReader(t *testing.T) {
 		assert.Equal(t, "kept", r.set(t, "paid"), "Get found a value that its caller could not use, and nobody came between: Set replaces it. If only placeholders can be replaced, it stands there until its TTL is over, and each read loads")
 	})
 
+	t.Run("knows_a_placeholder_by_its_flags", func(t *testing.T) {
+		for _, row := range []struct {
+			value string
+			flags uint32
+			want  string
+		}{
+			{"", invalidate.Placeholder, "miss"},
+			{"on the stairs", invalidate.Placeholder, "miss"},
+			{"", 1, ""},
+			{"paid", 0, "paid"},
+			{"paid", invalidate.Placeholder + 1, "paid"},
+		} {
+			s := newScene(t)
+			s.put(t, row.value, row.flags)
+			require.Equal(t, row.want, s.reader().get(t), "Get, with an item of the flags %d and the value %q under the key: what has the flags %d is a placeholder, and its value says nothing; whatever has others is a value, an empty one, too", row.flags, row.value, invalidate.Placeholder)
+		}
+	})
+
 	t.Run("returns_what_came_meanwhile", func(t *testing.T) {
 		s := newScene(t)
 		s.between("add", func() { s.put(t, "paid", 1) })

@@ -3,6 +3,7 @@ package listorders_test
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -26,6 +27,7 @@ func TestList(t *testing.T) {
 		sample("x", "bob", 4, order.Paid),
 		sample("k1", "kim", 5, order.Paid), sample("k3", "kim", 5, order.Paid), sample("k2", "kim", 5, order.Paid), sample("K9", "kim", 5, order.Paid),
 	)
+	db.MustExec(`UPDATE order_lines SET name = name WHERE position = 1`) // so that they do not stand in the table in their order
 
 	t.Run("lists_the_newest_first", func(t *testing.T) {
 		assert.Equal(t, "a c b", ids(t, db, order.Query{Customer: "ada", Limit: 10}), "ada ordered b, then c, then a: her orders, ORDER BY created DESC")
@@ -47,7 +49,7 @@ func TestList(t *testing.T) {
 		require.Len(t, got, 3, "ada's orders")
 		for i, id := range []string{"a", "c", "b"} {
 			want := sample(id, "ada", 0, "").Lines
-			assert.Equal(t, want, got[i].Lines, "the lines of ada's order %q, in a page of three: all lines come from one statement, and their column order_id says whose each is", id)
+			assert.Equal(t, want, got[i].Lines, "the lines of ada's order %q, in a page of three: all lines come from one statement, and their column order_id says whose each is. They are in the order of the column position: without ORDER BY, they come as they happen to stand in the table", id)
 		}
 	})
 
@@ -85,6 +87,59 @@ func TestList(t *testing.T) {
 		keep(t, db, sample("s5", "sam", 5, order.Paid), sample("s6", "sam", 6, order.Paid))
 		assert.Equal(t, "s2 s1", ids(t, db, order.Query{Customer: "sam", Limit: 2, After: cursor(first[1])}), "sam's first page was s4 and s3; then he ordered s5 and s6: the second page. None comes twice, and none is left out")
 	})
+
+	t.Run("is_empty_behind_the_last", func(t *testing.T) {
+		last := sample("b", "ada", 1, "")
+		require.Equal(t, "c b", ids(t, db, order.Query{Customer: "ada", Limit: 2, After: cursor(sample("a", "ada", 3, ""))}), "ada's last page")
+		assert.Empty(t, list(t, db, order.Query{Customer: "ada", Limit: 2, After: cursor(last)}), "ada's orders behind her first one: there is none, and that is no error")
+		assert.Empty(t, list(t, db, order.Query{Customer: "nobody", Limit: 2}), "the orders of one who has none: that is no error")
+	})
+
+	t.Run("takes_a_name_for_a_name", func(t *testing.T) {
+		const customer, id = `o'hara' OR 'a'='a`, `o'1`
+		keep(t, db, sample(id, customer, 7, order.Paid), sample("o2", customer, 6, order.Paid))
+		const trick = `' OR 'a'='a`
+		require.Empty(t, list(t, db, order.Query{Customer: trick, Limit: 10}), "the orders of a customer whose name is %q: there is none of that name. A name is a value, and goes to the server beside the statement, as $1: within the statement, an apostrophe ends the text, and what follows is SQL that a customer has written", trick)
+		got := list(t, db, order.Query{Customer: customer, Limit: 10})
+		require.Len(t, got, 2, "the orders of a customer whose name is %q. It is a value, and goes to the server beside the statement, as $1", customer)
+		assert.Equal(t, sample(id, customer, 7, order.Paid), got[0], "the order with the ID %q, with its lines", id)
+		assert.Equal(t, "o2", ids(t, db, order.Query{Customer: customer, State: order.Paid, Limit: 10, After: cursor(got[0])}), "the orders behind the one with the ID %q", id)
+		for _, other := range []string{trick, "%", "ad_", "ADA"} {
+			assert.Empty(t, list(t, db, order.Query{Customer: other, Limit: 10}), "the orders of a customer whose name is %q: there is none of that name", other)
+			assert.Empty(t, list(t, db, order.Query{State: order.State(other), Limit: 10}), "the orders in the state %q: there is none", other)
+		}
+	})
+
+	t.Run("has_the_currency_of_the_order", func(t *testing.T) {
+		want := sample("u1", "uma", 1, order.Paid)
+		for _, m := range []*order.Money{&want.Totals.Subtotal, &want.Totals.Discount, &want.Totals.Tax, &want.Totals.Total, &want.Lines[0].Unit, &want.Lines[0].Total, &want.Lines[1].Unit, &want.Lines[1].Total} {
+			m.Currency = "USD"
+		}
+		keep(t, db, want)
+		got := list(t, db, order.Query{Customer: "uma", Limit: 10})
+		require.Len(t, got, 1, "uma's orders")
+		assert.Equal(t, want, got[0], "uma's order, in USD: its lines have no currency of their own in the table, and are in that of the order")
+	})
+
+	for n, which := range []string{"first", "second"} {
+		t.Run("tells_a_fault_of_the_"+which+"_statement", func(t *testing.T) {
+			require.NotEmpty(t, list(t, db, order.Query{Customer: "kim", Limit: 4}), "kim's orders, when all is well")
+			broken := &breaking{DB: db, at: n + 1}
+			page, err := listorders.List(within(t), broken, order.Query{Customer: "kim", Limit: 4})
+			if broken.n < n+1 {
+				return // all of it is one statement, and it went well
+			}
+			require.ErrorIs(t, err, order.ErrUnavailable, "the connection breaks at the %s statement: the error, which failed makes. Half of an order is none, so it must not be dropped", which)
+			require.Empty(t, page, "the page, beside an error")
+
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			left := &breaking{DB: db, at: n + 1, before: cancel}
+			_, err = listorders.List(ctx, left, order.Query{Customer: "kim", Limit: 4})
+			require.ErrorIs(t, err, context.Canceled, "the context is cancelled before the %s statement is sent: the error. Each is sent in ctx", which)
+			require.ErrorIs(t, err, order.ErrUnavailable, "the context is cancelled before the %s statement is sent: the error, which failed makes", which)
+		})
+	}
 
 	t.Run("ends_with_its_context", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -190,6 +245,39 @@ func (w *witness) QueryxContext(ctx context.Context, query string, args ...any) 
 func (w *witness) QueryRowxContext(ctx context.Context, query string, args ...any) *sqlx.Row {
 	w.note(ctx, query, args)
 	return w.DB.QueryRowxContext(ctx, query, args...)
+}
+
+// breaking is a database whose connection breaks at a statement; or, if before is
+// there, that is called before it.
+type breaking struct {
+	*sqlx.DB
+	at, n  int
+	before func()
+}
+
+func (b *breaking) next() error {
+	if b.n++; b.n != b.at {
+		return nil
+	}
+	if b.before == nil {
+		return driver.ErrBadConn
+	}
+	b.before()
+	return nil
+}
+
+func (b *breaking) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if err := b.next(); err != nil {
+		return nil, err
+	}
+	return b.DB.QueryContext(ctx, query, args...)
+}
+
+func (b *breaking) QueryxContext(ctx context.Context, query string, args ...any) (*sqlx.Rows, error) {
+	if err := b.next(); err != nil {
+		return nil, err
+	}
+	return b.DB.QueryxContext(ctx, query, args...)
 }
 
 // list calls List, which has to return.

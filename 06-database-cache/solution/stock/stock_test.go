@@ -69,6 +69,31 @@ func TestReserve(t *testing.T) {
 		assert.Equal(t, order.SoldOutError{Dish: k.id("pizza"), Left: 0}, *soldOut, "the order has a pizza, and there is no such dish")
 	})
 
+	t.Run("adds_up_a_dish_that_comes_twice", func(t *testing.T) {
+		k := newKitchen(t, db, "tea", 3)
+		var soldOut *order.SoldOutError
+		require.ErrorAs(t, k.reserve(db, "one", "tea", 2, "tea", 2), &soldOut, "3 tea are left, and 2 tea and 2 tea are ordered, in two items: their sum is needed")
+		require.Equal(t, order.SoldOutError{Dish: k.id("tea"), Left: 3}, *soldOut, "3 tea are left, and 2 tea and 2 tea are ordered: the dish, and how many there are")
+		require.NoError(t, k.reserve(db, "two", "tea", 1, "tea", 2), "3 tea are left, and 1 tea and 2 tea are ordered")
+		assert.Equal(t, "0 tea", k.left(), "3 tea were left, and 1 tea and 2 tea were ordered: what is left then")
+	})
+
+	t.Run("takes_nothing_where_nothing_is_ordered", func(t *testing.T) {
+		k := newKitchen(t, db, "tea", 3)
+		require.NoError(t, k.reserve(db, "one"), "an order of no items: there is enough of all that it needs")
+		require.NoError(t, k.reserve(db, "two", "tea", 1), "another order")
+		assert.Equal(t, "2 tea", k.left(), "3 tea were left, and nothing was ordered, and 1 tea: what is left then")
+	})
+
+	t.Run("is_at_the_level_that_it_is_told", func(t *testing.T) {
+		k := newKitchen(t, db, "tea", 3)
+		for i, level := range []sql.IsolationLevel{committed, sql.LevelRepeatableRead, serializable} {
+			w := &levels{DB: db}
+			require.NoError(t, stock.Reserve(k.ctx, w, level, k.id(fmt.Sprint(i)), k.items([]any{"tea", 1})), "1 of 3 tea is ordered")
+			require.Equal(t, []sql.IsolationLevel{level}, w.all, "the levels of the transactions that were begun, when Reserve was told %s: give it to once", level)
+		}
+	})
+
 	t.Run("takes_once_for_an_order", func(t *testing.T) {
 		k := newKitchen(t, db, "ramen", 10)
 		require.NoError(t, k.reserve(db, "one", "ramen", 2))
@@ -178,11 +203,16 @@ func TestReserve(t *testing.T) {
 	}
 
 	t.Run("tries_no_other_fault_again", func(t *testing.T) {
-		k := newKitchen(t, db, "ramen", 10)
-		k.fail("ramen", "P0001", false, 1000)
-		proxy := pgproxy.Start(t, databaseURL, nil)
-		require.Error(t, k.reserve(open(t, proxy.URL), "one", "ramen", 2), "the server refuses it by the code P0001")
-		assert.Equal(t, 1, attempts(proxy), "the server refuses it by the code P0001: transactions that were begun. Only 40001 and 40P01 say that the same one may succeed next time")
+		for _, fault := range []struct{ code, name string }{
+			{"P0001", "raise_exception"}, {"40002", "transaction_integrity_constraint_violation"}, {"40003", "statement_completion_unknown"}, {"55P03", "lock_not_available"}, {"57014", "query_canceled"},
+		} {
+			dish := "ramen " + fault.code
+			k := newKitchen(t, db, dish, 10)
+			k.fail(dish, fault.code, false, 1000)
+			proxy := pgproxy.Start(t, databaseURL, nil)
+			require.Error(t, k.reserve(open(t, proxy.URL), fault.code, dish, 2), "the server refuses it by the code %s (%s)", fault.code, fault.name)
+			require.Equal(t, 1, attempts(proxy), "the server refuses it by the code %s (%s): transactions that were begun. Only 40001 and 40P01 say that the same one may succeed next time; what is of the same class (40) as they need not", fault.code, fault.name)
+		}
 	})
 
 	t.Run("gives_up_in_the_end", func(t *testing.T) {
@@ -215,6 +245,17 @@ func TestReserve(t *testing.T) {
 
 // patience is how long a call may take. What has to be done takes some milliseconds.
 const patience = 3 * time.Second
+
+// levels is a database that notes at which level transactions are begun.
+type levels struct {
+	*sqlx.DB
+	all []sql.IsolationLevel
+}
+
+func (l *levels) BeginTxx(ctx context.Context, opts *sql.TxOptions) (*sqlx.Tx, error) {
+	l.all = append(l.all, opts.Isolation)
+	return l.DB.BeginTxx(ctx, opts)
+}
 
 // kitchen are dishes of a test's own, in a database that all tests share.
 type kitchen struct {

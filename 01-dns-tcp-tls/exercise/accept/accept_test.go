@@ -106,6 +106,53 @@ func TestServe(t *testing.T) {
 		})
 	})
 
+	t.Run("cuts_a_client_that_sends_a_byte_now_and_then", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			cut := make(chan time.Duration, 1)
+			s := serve(t, memory(), 1, 30*time.Second, func(conn net.Conn) {
+				begin := time.Now()
+				greet(conn)
+				cut <- time.Since(begin)
+			})
+			conn := s.dial(t)
+			go func() { // until the connection is closed
+				for err := error(nil); err == nil; _, err = io.WriteString(conn, "a") {
+					time.Sleep(8 * time.Second)
+				}
+			}()
+			time.Sleep(61 * time.Second)
+			synctest.Wait()
+			s.stillServes(t)
+			if len(cut) == 0 {
+				t.Fatal("timeout 30s: 61 s ago a client connected, and it sends a byte every 8 s. Its handler is still waiting, and its slot taken. The deadline is one moment, timeout after the connection was accepted, and nothing that the client sends moves it")
+			}
+			assert.Equal(t, 30*time.Second, <-cut, "the client must be cut when its timeout is over, whatever it sends")
+		})
+	})
+
+	t.Run("lets_a_handler_move_its_deadline", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			late := make(chan error, 1)
+			s := serve(t, memory(), 2, 30*time.Second, func(conn net.Conn) {
+				if _, err := conn.Read(make([]byte, 1)); err != nil { // the first one's client sends nothing
+					late <- err
+					return
+				}
+				conn.SetDeadline(time.Now().Add(2 * time.Minute))
+				greet(conn)
+			})
+			s.dial(t)
+			time.Sleep(31 * time.Second)
+			assert.ErrorIs(t, await(t, s, late, "timeout 30s: 31 s ago a client connected, and sent nothing"), os.ErrDeadlineExceeded,
+				"timeout 30s: the handler's Read fails when it is over, and the connection is not closed under it: that is a deadline, SetDeadline")
+			conn := s.dial(t)
+			_, err := io.WriteString(conn, "!")
+			require.NoError(t, err)
+			time.Sleep(time.Minute)
+			assert.Equal(t, "hello ann\n", s.ask(t, conn, "timeout 30s: the handler moved its deadline to 2 minutes, and after one its client speaks: it must be served"))
+		})
+	})
+
 	t.Run("runs_no_more_handlers_than_the_limit", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			h := held(t)
@@ -151,6 +198,25 @@ func TestServe(t *testing.T) {
 		})
 	})
 
+	t.Run("frees_the_slot_once_the_connection_is_closed", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			gate := make(chan struct{})
+			open := sync.OnceFunc(func() { close(gate) })
+			t.Cleanup(open)
+			ln := memory()
+			ln.wrap = func(conn net.Conn) net.Conn { return &slowToClose{conn, gate} }
+			s := serve(t, ln, 1, long, greet)
+			first, second := s.dial(t), s.dial(t)
+			s.ask(t, first, "the first connection must reach handle")
+			synctest.Wait()
+			if calls := len(s.ln.calls()); calls != 1 {
+				t.Fatalf("limit 1: handle has returned, and its connection is still being closed: Serve called Accept %d times, and may call it once. For a while, then, more connections are open than the limit allows. Close first, then give the slot back (deferred calls run last to first)", calls)
+			}
+			open()
+			assert.Equal(t, "hello ann\n", s.ask(t, second, "limit 1, and the first connection is closed: the second must be served"))
+		})
+	})
+
 	t.Run("survives_a_handler_that_panics", func(t *testing.T) {
 		// In a process of its own, because a panic that nobody recovers ends it.
 		program, err := os.Executable()
@@ -169,6 +235,23 @@ func TestServe(t *testing.T) {
 	})
 
 	t.Run("survives_running_out_of_descriptors", func(t *testing.T) { survivesFaults(t, 10).closes(t) })
+
+	t.Run("survives_any_other_error", func(t *testing.T) {
+		for _, fault := range []error{
+			&net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", syscall.ENOBUFS)},
+			errors.New("accept: an error of its own kind"),
+		} {
+			ln := tcp(t)
+			ln.fault = func(call int) error {
+				if call == 1 {
+					return fault
+				}
+				return nil
+			}
+			s := serve(t, ln, 10, long, greet)
+			require.Equal(t, "hello ann\n", s.ask(t, s.dial(t), "Accept failed once, with %q, and works again: this client must be served. Every error but net.ErrClosed is taken to pass, whatever its Temporary method says, if it has one", fault))
+		}
+	})
 
 	t.Run("takes_no_slot_for_a_failed_Accept", func(t *testing.T) { survivesFaults(t, 1).closes(t) })
 
@@ -226,6 +309,28 @@ func TestServe(t *testing.T) {
 			default:
 			}
 		})
+	})
+
+	t.Run("waits_for_a_handler_that_has_hardly_begun", func(t *testing.T) {
+		comesBack.check(t, func() { freesSlots(t).closes(t) })
+		for range 100 {
+			client, conn := net.Pipe()
+			defer client.Close()
+			b := &backlog{conns: make(chan net.Conn, 1), closed: make(chan struct{})}
+			ln := &listener{Listener: b, again: make(chan struct{})}
+			ln.wrap = func(conn net.Conn) net.Conn {
+				b.Close() // so the next Accept fails at once
+				return conn
+			}
+			b.conns <- conn
+			var handled atomic.Bool
+			s := serve(t, ln, 2, long, func(net.Conn) {
+				runtime.Gosched()
+				handled.Store(true)
+			})
+			await(t, nil, s.returned, "the listener is closed: Serve must return")
+			require.True(t, handled.Load(), "the listener was closed right after a connection was accepted: Serve returned (%v) before that one's handler did. A goroutine that counts itself may do so too late: count it (sync.WaitGroup's Add, or Go) before it starts", s.err)
+		}
 	})
 
 	t.Run("leaves_no_goroutine_behind", func(t *testing.T) {
@@ -495,7 +600,8 @@ func soon[T any](event <-chan T, stop <-chan struct{}) (v T, ok bool) {
 type listener struct {
 	net.Listener
 	dial  func() (net.Conn, error)
-	fault func(call int) error // unless nil: the error of this call, counted from 1, until Close
+	fault func(call int) error    // unless nil: the error of this call, counted from 1, until Close
+	wrap  func(net.Conn) net.Conn // unless nil: what a connection is given out as
 
 	again chan struct{} // closed when it was asked again after it had said that it is closed
 
@@ -529,6 +635,9 @@ func (l *listener) Accept() (net.Conn, error) {
 			close(l.again)
 		}
 	}
+	if err == nil && l.wrap != nil {
+		conn = l.wrap(conn)
+	}
 	return conn, err
 }
 
@@ -537,6 +646,17 @@ func (l *listener) Close() error {
 	l.closed = true
 	l.mu.Unlock()
 	return l.Listener.Close()
+}
+
+// slowToClose is a connection whose Close waits for gate.
+type slowToClose struct {
+	net.Conn
+	gate <-chan struct{}
+}
+
+func (c *slowToClose) Close() error {
+	<-c.gate
+	return c.Conn.Close()
 }
 
 // calls is when Accept was called.

@@ -14,7 +14,10 @@ import (
 )
 
 // Addresses returns the addresses that reply m holds for question q, which is
-// of type A or AAAA, and the smallest TTL on the way to them.
+// of type A or AAAA, and the smallest TTL on the way to them. Only the answers
+// count, and of them only the records of q's class that are about q.Name, or a
+// name that its aliases lead to, and are aliases or of q's type: neither the
+// address nor the TTL of any other.
 //
 // The error wraps dns.ErrMismatch when m is no response, or one to some other
 // question; dns.ErrTruncated when only a part of the reply arrived;

@@ -27,6 +27,7 @@ www        120 CNAME SHOP.test.
 order       30 CNAME www
 nowhere     20 CNAME gone
 six        300 AAAA  2001:db8::6
+seven       20 CNAME six
 here        10 CNAME there
 there       10 CNAME here
 `)
@@ -61,12 +62,26 @@ func TestAddresses(t *testing.T) {
 
 	t.Run("takes_no_address_of_another_name", func(t *testing.T) {
 		got := addresses(t, "shop.test.", dns.TypeA, func(m *dns.Message) {
-			evil := dns.Record{Name: "bank.test.", Type: dns.TypeA, Class: dns.ClassINET, TTL: time.Hour, Addr: netip.MustParseAddr("203.0.113.66")}
+			evil := dns.Record{Name: "bank.test.", Type: dns.TypeA, Class: dns.ClassINET, TTL: time.Second, Addr: netip.MustParseAddr("203.0.113.66")}
 			m.Answers = append([]dns.Record{evil}, m.Answers...)
 			m.ANCount++
+			m.Additionals = append(m.Additionals, dns.Record{Name: "shop.test.", Type: dns.TypeA, Class: dns.ClassINET, TTL: time.Second, Addr: netip.MustParseAddr("203.0.113.67")})
 		})
 		assert.Equal(t, []string{"192.0.2.1", "192.0.2.2"}, texts(got.Addrs),
-			"the reply also holds an A record of bank.test., which nobody asked about: believing it is cache poisoning (RFC 5452 §6)")
+			"the reply also holds an A record of bank.test., which nobody asked about: believing it is cache poisoning (RFC 5452 §6). And the additional records, where 203.0.113.67 stands, are no answer (RFC 2181 §5.4.1)")
+		assert.Equal(t, 300*time.Second, got.TTL, "the records that are none of our business hold for a second: their TTL is none of it either")
+	})
+
+	t.Run("takes_no_address_of_another_type_or_class", func(t *testing.T) {
+		got := addresses(t, "shop.test.", dns.TypeA, func(m *dns.Message) {
+			m.Answers = append(m.Answers,
+				dns.Record{Name: "shop.test.", Type: dns.TypeAAAA, Class: dns.ClassINET, TTL: time.Second, Addr: netip.MustParseAddr("2001:db8::1")},
+				dns.Record{Name: "shop.test.", Type: dns.TypeA, Class: 3, TTL: time.Second, Addr: netip.MustParseAddr("203.0.113.66")})
+			m.ANCount += 2
+		})
+		assert.Equal(t, []string{"192.0.2.1", "192.0.2.2"}, texts(got.Addrs),
+			"asked for shop.test. IN A. The reply's answers also hold an AAAA record of that name (2001:db8::1), and an A record of class 3 (203.0.113.66), another network: only what was asked for is an answer (RFC 1034 §3.7)")
+		assert.Equal(t, 300*time.Second, got.TTL, "the two other records hold for a second. What was not used does not count")
 	})
 
 	t.Run("says_that_a_name_does_not_exist", func(t *testing.T) {
@@ -82,17 +97,24 @@ func TestAddresses(t *testing.T) {
 		got, err := ask(t, "six.shop.test.", dns.TypeA, nil)
 		require.ErrorIs(t, err, dns.ErrNoData, "the server said: no error, and no record of that type. The name exists: RFC 2308 §2.2")
 		assert.Equal(t, 60*time.Second, got.TTL, "this no, too, holds for the SOA record's minimum")
+		got, err = ask(t, "seven.shop.test.", dns.TypeA, nil)
+		require.ErrorIs(t, err, dns.ErrNoData, "seven is an alias of six, and six exists, without an A record: the aliases ended, and not in a circle")
+		assert.Equal(t, 20*time.Second, got.TTL, "the alias that led there holds for 20 s")
 		got, err = ask(t, "six.shop.test.", dns.TypeA, func(m *dns.Message) { m.Authorities = nil })
 		require.ErrorIs(t, err, dns.ErrNoData, "the same no, without an SOA record")
 		assert.Zero(t, got.TTL, "the TTL beside dns.ErrNoData: without an SOA record nothing says how long the no holds, so it is not remembered: RFC 2308 §5")
 	})
 
 	t.Run("tells_a_failing_server_from_a_no", func(t *testing.T) {
+		said := map[string]dns.RCode{}
 		for _, code := range []dns.RCode{dns.RCodeServerFailure, dns.RCodeRefused, dns.RCodeNotImplemented, dns.RCodeFormatError} {
 			got, err := ask(t, "shop.test.", dns.TypeA, func(m *dns.Message) { m.RCode, m.Answers, m.ANCount = code, nil, 0 })
 			require.ErrorIs(t, err, dns.ErrServerFailure, "response code %d says nothing about the name; another server may know: RFC 1035 §4.1.1", code)
 			assert.NotErrorIs(t, err, dns.ErrNoSuchName, "response code %d is not NXDOMAIN", code)
 			assert.Zero(t, got.TTL, "the TTL beside response code %d: a failure is not remembered", code)
+			other, taken := said[err.Error()]
+			assert.False(t, taken, "the error for response code %d says %q, word for word what that for response code %d says: it names the code, or nobody can tell a server that is down from one that refuses", code, err, other)
+			said[err.Error()] = code
 		}
 	})
 

@@ -129,8 +129,8 @@ func AuthorityTemplate(now time.Time) *x509.Certificate {
 //   - valid from Backdate before now until LeafLifetime after now, but not
 //     longer than until, when its authority ends: from then on it would be
 //     refused all the same, and its NotAfter would hide that from whoever renews it;
-//   - for the given hosts and addrs, as subject alternative names (§4.2.1.6),
-//     each in the field of its kind;
+//   - for the given hosts and addrs, one of which may be empty, as subject
+//     alternative names (§4.2.1.6), each in the field of its kind;
 //   - for servers (extended key usage, §4.2.1.12), with a key that signs
 //     handshakes: digitalSignature, and nothing else;
 //   - no authority. It may say so (basic constraints with IsCA false) or have no

@@ -42,11 +42,13 @@ func TestAuthority(t *testing.T) {
 	})
 
 	t.Run("lives_for_thirty_days", func(t *testing.T) {
-		cert := newAuthority(t).Certificate
-		assert.WithinDuration(t, now.Add(certificate.AuthorityLifetime), cert.NotAfter, 0,
-			"made at %s, it is good until AuthorityLifetime later", now)
-		assert.WithinDuration(t, now.Add(-certificate.Backdate), cert.NotBefore, 0,
-			"made at %s, it is good from Backdate earlier: a client whose clock is slow must not refuse it", now)
+		for _, at := range []time.Time{now, now.Add(1000 * time.Hour)} {
+			cert := newAuthorityAt(t, at).Certificate
+			assert.WithinDuration(t, at.Add(certificate.AuthorityLifetime), cert.NotAfter, 0,
+				"made at %s (now, as the caller says it), it is good until AuthorityLifetime later", at)
+			assert.WithinDuration(t, at.Add(-certificate.Backdate), cert.NotBefore, 0,
+				"made at %s (now, as the caller says it), it is good from Backdate earlier: a client whose clock is slow must not refuse it", at)
+		}
 	})
 
 	t.Run("permits_its_own_names_and_no_others", func(t *testing.T) {
@@ -112,6 +114,13 @@ func TestIssue(t *testing.T) {
 				}
 			}
 			assert.NoError(t, verify(authority, leaf, name), "issued for %q, and not good for %s: %s", names, name, why)
+		}
+	})
+
+	t.Run("names_hosts_alone_and_addresses_alone", func(t *testing.T) {
+		authority := newAuthority(t)
+		for _, name := range []string{"shop.test", "127.0.0.1"} {
+			assert.NoError(t, verify(authority, issue(t, authority, now, name).Leaf, name), "issued for %s and nothing else, and not good for it: hosts or addrs may be empty", name)
 		}
 	})
 
@@ -211,9 +220,14 @@ func TestIssue(t *testing.T) {
 // newAuthority is certificate.NewAuthority where it must not fail.
 func newAuthority(t *testing.T) *certificate.Authority {
 	t.Helper()
+	return newAuthorityAt(t, now)
+}
+
+func newAuthorityAt(t *testing.T, at time.Time) *certificate.Authority {
+	t.Helper()
 	var authority *certificate.Authority
 	var err error
-	if fault := panics.In(func() { authority, err = certificate.NewAuthority(now) }); fault != "" {
+	if fault := panics.In(func() { authority, err = certificate.NewAuthority(at) }); fault != "" {
 		require.Fail(t, fault, "NewAuthority panicked: AuthorityTemplate must return a template")
 	}
 	require.NoError(t, err, "NewAuthority: crypto/x509 cannot make a certificate from what AuthorityTemplate returned")
@@ -226,7 +240,7 @@ func issue(t *testing.T, authority *certificate.Authority, at time.Time, names .
 	var server *tls.Certificate
 	var err error
 	if fault := panics.In(func() { server, err = authority.Issue(at, names...) }); fault != "" {
-		require.Fail(t, fault, "Issue(%q) panicked: LeafTemplate must return a template", names)
+		require.Fail(t, fault, "Issue(%q) panicked: LeafTemplate must return a template, whichever of hosts and addrs is empty", names)
 	}
 	require.NoError(t, err, "Issue(%q): crypto/x509 cannot make a certificate from what LeafTemplate returned", names)
 	return server

@@ -58,6 +58,15 @@ func TestRead(t *testing.T) {
 			"behind a pointer, the message goes on after the pointer's two octets (40 + 4 + 2), not after the name it points to: RFC 1035 §4.1.4")
 	})
 
+	t.Run("follows_a_pointer_to_the_root", func(t *testing.T) {
+		const msg = "\x00\x03www\xc0\x00\xc0\x00" // the root, www with a pointer to it, and a pointer alone
+		name, _ := read(t, msg, 1)
+		assert.Equal(t, "www.", name, "Read(%q, 1): the label www, then a pointer to the root, which adds no dot of its own", msg)
+		name, next := read(t, msg, 7)
+		assert.Equal(t, ".", name, "Read(%q, 7): a pointer to the root, and no label before it", msg)
+		assert.Equal(t, 9, next, "Read(%q, 7): the message goes on after the pointer's two octets: RFC 1035 §4.1.4", msg)
+	})
+
 	t.Run("follows_a_pointer_to_a_pointer", func(t *testing.T) {
 		name, next := read(t, "\x04test\x00\x04shop\xc0\x00\x03www\xc0\x06", 13)
 		assert.Equal(t, "www.shop.test.", name, "a pointer may lead to labels that end in a pointer")
@@ -65,9 +74,11 @@ func TestRead(t *testing.T) {
 	})
 
 	t.Run("uses_all_fourteen_bits_of_a_pointer", func(t *testing.T) {
-		msg := strings.Repeat("\x00", 0x1234) + "\x03far\x00" + "\xd2\x34"
-		name, _ := read(t, msg, 0x1234+5)
-		assert.Equal(t, "far.", name, "the offset is 14 bits long, 0x1234 here: RFC 1035 §4.1.4")
+		for _, at := range []int{0x1234, 0x2345} {
+			msg := strings.Repeat("\x00", at) + "\x03far\x00" + string([]byte{0xC0 | byte(at>>8), byte(at)})
+			name, _ := read(t, msg, at+5)
+			assert.Equal(t, "far.", name, "the offset is 14 bits long, %#x here: RFC 1035 §4.1.4", at)
+		}
 	})
 
 	t.Run("ends_on_a_pointer_loop", func(t *testing.T) {
@@ -120,6 +131,20 @@ func TestRead(t *testing.T) {
 			refuses(t, tt.bad, 0, tt.why)
 		})
 	}
+
+	t.Run("refuses_what_is_half_a_pointer", func(t *testing.T) {
+		name, _ := read(t, "\x04shop\x00\xc0\x00", 6)
+		assert.Equal(t, "shop.", name, "both top bits are set: a pointer to 0")
+		refuses(t, "\x04shop\x00\x80\x00", 6, "of the top bits, only the first is set: 10 is reserved, a pointer has both: RFC 1035 §4.1.4")
+		refuses(t, "\x04shop\x00\x40\x00", 6, "of the top bits, only the second is set: 01 is reserved, a pointer has both: RFC 1035 §4.1.4")
+	})
+
+	t.Run("refuses_to_start_past_the_end", func(t *testing.T) {
+		const msg = "\x04shop\x00"
+		read(t, msg, 0)
+		refuses(t, msg, len(msg), "the message has 6 octets, and none at offset 6: the name runs past the end")
+		refuses(t, msg, len(msg)+1, "the message has 6 octets, and offset 7 is beyond them")
+	})
 }
 
 // Read agrees with dnsmessage on what both accept, and what it accepts is a name.

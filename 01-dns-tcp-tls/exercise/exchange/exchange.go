@@ -28,8 +28,9 @@ const Timeout = time.Second
 
 // Exchange asks server once, and returns its reply. The query is a whole
 // message with one question, as query.Build writes it; it is not changed. The
-// reply is the caller's: complete, or with TC set if even by TCP the server cut
-// it. It carries the query's ID and question, and is otherwise unchecked.
+// reply is the caller's: complete, however long its datagram was, or with TC set
+// if even by TCP the server cut it. It carries the query's ID and question, and
+// is otherwise unchecked.
 //
 // Datagrams that are not the reply (from elsewhere, with another ID, to
 // another question, or queries themselves) are passed over, and the wait goes

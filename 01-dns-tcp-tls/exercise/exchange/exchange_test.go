@@ -9,8 +9,10 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -61,11 +63,13 @@ func TestExchange(t *testing.T) {
 		m := exchanged(t, serve(t, func(conn *net.UDPConn, query []byte, from netip.AddrPort) {
 			spoof := forged(query)
 			spoof[0], spoof[1] = 0x11, 0x11
-			send(conn, spoof, from)
+			for range 20 {
+				send(conn, spoof, from)
+			}
 			send(conn, genuine(query), from)
 		}, nil), q)
 		assert.Equal(t, uint16(12345), m.ID,
-			"asked with the ID 12345, a reply with the ID 4369 came first, then the right one: the first is somebody's guess, and believing it is spoofing (RFC 5452 §9.1)")
+			"asked with the ID 12345, twenty replies with the ID 4369 came first, then the right one: the others are somebody's guess, and believing them is spoofing (RFC 5452 §9.1)")
 		assert.Equal(t, "192.0.2.1", first(m), "the address is the right reply's, not the spoofed one's")
 	})
 
@@ -79,6 +83,14 @@ func TestExchange(t *testing.T) {
 			}},
 		{"passes_over_what_is_no_reply", "the query itself, sent back",
 			func(query []byte) []byte { return query }},
+		{"passes_over_a_truncated_reply_to_another_question", "a reply to the question bank.test. IN A, with TC set, and nobody to ask by TCP,",
+			func(query []byte) []byte {
+				spoof := []byte(strings.ReplaceAll(string(forged(query)), "\x04shop", "\x04bank"))
+				if len(spoof) > 2 {
+					spoof[2] |= 0x02
+				}
+				return spoof
+			}},
 		{"passes_over_noise", "three octets of noise",
 			func([]byte) []byte { return []byte("\x00\x07\x80") }},
 		{"passes_over_an_empty_datagram", "an empty datagram",
@@ -110,6 +122,45 @@ func TestExchange(t *testing.T) {
 		}, nil), q)
 		assert.Equal(t, "192.0.2.1", first(m),
 			"the first datagram, right in all else, came from another port than the server's: a connected socket does not even show it (RFC 5452 §9.1)")
+	})
+
+	t.Run("asks_once_whatever_comes_back", func(t *testing.T) {
+		t.Parallel()
+		more := make(chan int, 10)
+		m := exchanged(t, serve(t, func(conn *net.UDPConn, query []byte, from netip.AddrPort) {
+			send(conn, []byte("noise"), from)
+			// Whoever asks again after noise does so now.
+			_ = conn.SetReadDeadline(time.Now().Add(30 * time.Millisecond))
+			if n, _, err := conn.ReadFromUDPAddrPort(make([]byte, 512)); err == nil {
+				more <- n
+			}
+			_ = conn.SetReadDeadline(time.Time{})
+			send(conn, genuine(query), from)
+		}, nil), query(t, 7, "shop.test."))
+		assert.Equal(t, "192.0.2.1", first(m), "noise came first, then the right reply")
+		assert.Equal(t, 0, len(more), "how many further datagrams the server received, after it had sent noise: one attempt sends one, whatever comes back. Is the Write inside the loop?")
+	})
+
+	t.Run("reads_a_long_datagram_whole", func(t *testing.T) {
+		t.Parallel()
+		got := wait(t, start(t.Context(), serve(t, func(conn *net.UDPConn, query []byte, from netip.AddrPort) {
+			send(conn, genuine(query), from)
+		}, nil), query(t, 7, "many.shop.test.")), "the server answers in one long datagram")
+		require.NoError(t, got.err, "the server answers in one long datagram")
+		assert.Equal(t, 992, len(got.reply), "how many octets were returned. The server sent 992 in one datagram, without TC: what does not fit the buffer of a Read is lost without a word")
+	})
+
+	t.Run("gives_each_caller_a_reply_of_its_own", func(t *testing.T) {
+		t.Parallel()
+		server := realServer(t)
+		first := wait(t, start(t.Context(), server, query(t, 12345, "shop.test.")), "the server answers")
+		require.NoError(t, first.err, "the server answers")
+		before := bytes.Clone(first.reply)
+		require.NotEmpty(t, before, "the server answered, and nothing was returned")
+		for id := range uint16(5) {
+			exchanged(t, server, query(t, id, "shop.test."))
+		}
+		assert.Equal(t, fmt.Sprintf("% x", before), fmt.Sprintf("% x", first.reply), "the reply to the first of six queries, after the others: it is the caller's, so no later call may write into it")
 	})
 
 	t.Run("ends_with_the_deadline_of_its_context", func(t *testing.T) {
@@ -162,6 +213,7 @@ func TestExchange(t *testing.T) {
 		server := netip.MustParseAddrPort("127.0.0.1:1") // a port that is not given to those who ask for any
 		got := wait(t, start(t.Context(), server, query(t, 7, "shop.test.")), "nobody listens there")
 		require.Error(t, got.err, "nobody listens there, so there is no reply")
+		assert.Less(t, got.took, exchange.Timeout*3/4, "nobody listens there, and the system says so at the first Read: an error of the network is returned, waiting on does not help. It says: %v", got.err)
 	})
 
 	t.Run("asks_again_by_TCP_when_the_reply_is_truncated", func(t *testing.T) {
@@ -170,6 +222,19 @@ func TestExchange(t *testing.T) {
 		m := exchanged(t, realServer(t), q)
 		assert.False(t, m.Truncated, "the reply that was returned has TC set. TC (bit 0x02 of the third octet) says that there is more than fits the datagram: ask again by TCP (RFC 7766 §5)")
 		assert.Equal(t, 60, len(m.Answers), "how many addresses of many.shop.test. were returned. It has 60; the datagram held some of them, TCP brings all")
+	})
+
+	t.Run("returns_a_TCP_reply_that_is_truncated_too", func(t *testing.T) {
+		t.Parallel()
+		var conns atomic.Int32
+		m := exchanged(t, serve(t, truncate, func(conn net.Conn) {
+			conns.Add(1)
+			reply := genuine(readFrame(conn))
+			reply[2] |= 0x02
+			_, _ = conn.Write(frame(reply))
+		}), query(t, 7, "many.shop.test."))
+		assert.True(t, m.Truncated, "by TCP, too, the server set TC: the reply is returned as it is")
+		assert.Equal(t, int32(1), conns.Load(), "TCP connections. There is nothing left to ask by when the reply by TCP has TC set")
 	})
 
 	t.Run("sends_the_query_behind_its_length", func(t *testing.T) {
@@ -215,15 +280,16 @@ func TestExchange(t *testing.T) {
 	t.Run("refuses_a_TCP_reply_to_another_query", func(t *testing.T) {
 		t.Parallel()
 		q := query(t, 7, "many.shop.test.")
-		for what, change := range map[string]func(reply []byte){
-			"another ID":       func(reply []byte) { reply[1]++ },
-			"another question": func(reply []byte) { reply[13] = 'M' + 1 },
-			"QR not set":       func(reply []byte) { reply[2] &^= 0x80 },
+		for what, change := range map[string]func(reply []byte) []byte{
+			"another ID":       func(reply []byte) []byte { reply[1]++; return reply },
+			"another question": func(reply []byte) []byte { reply[13] = 'M' + 1; return reply },
+			"QR not set":       func(reply []byte) []byte { reply[2] &^= 0x80; return reply },
+			"a length of zero": func([]byte) []byte { return nil },
+			"no third octet":   func(reply []byte) []byte { return reply[:2] },
 		} {
 			got := wait(t, start(t.Context(), serve(t, truncate, func(conn net.Conn) {
 				reply := genuine(readFrame(conn))
-				change(reply)
-				_, _ = conn.Write(frame(reply))
+				_, _ = conn.Write(frame(change(reply)))
 			}), q), "the message by TCP has "+what)
 			require.ErrorIs(t, got.err, dns.ErrMismatch, "the message by TCP has %s: it is not the reply to this query", what)
 		}
@@ -255,6 +321,22 @@ func TestExchange(t *testing.T) {
 		assert.Less(t, got.took, exchange.Timeout*3/4, "by TCP the server sent one octet and no more: the context's deadline counts there too")
 	})
 
+	t.Run("has_one_Timeout_for_UDP_and_TCP", func(t *testing.T) {
+		t.Parallel()
+		done := make(chan struct{})
+		defer close(done)
+		server := serve(t, func(conn *net.UDPConn, query []byte, from netip.AddrPort) {
+			select {
+			case <-time.After(exchange.Timeout * 3 / 4):
+				truncate(conn, query, from)
+			case <-done:
+			}
+		}, func(net.Conn) { <-done })
+		got := wait(t, start(context.WithoutCancel(t.Context()), server, query(t, 7, "many.shop.test.")), "by UDP the server took three quarters of Timeout to say that the reply does not fit, and by TCP it is silent")
+		isTimeout(t, got)
+		assert.Less(t, got.took, exchange.Timeout*3/2, "by UDP the server took three quarters of Timeout, and by TCP it is silent: the attempt takes Timeout at most, %s, TCP included", exchange.Timeout)
+	})
+
 	t.Run("serves_many_at_once", func(t *testing.T) {
 		t.Parallel()
 		server := realServer(t)
@@ -273,17 +355,59 @@ func TestExchange(t *testing.T) {
 }
 
 func TestLeftovers(t *testing.T) {
+	// A connection that was forgotten is closed when its memory is collected, if ever.
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+
 	t.Run("closes_the_connection", func(t *testing.T) {
-		ended := make(chan error, 1)
-		exchanged(t, serve(t, truncate, func(conn net.Conn) {
-			_, _ = conn.Write(frame(genuine(readFrame(conn))))
-			_ = conn.SetReadDeadline(time.Now().Add(time.Second))
-			_, err := conn.Read(make([]byte, 1))
-			ended <- err
-		}), query(t, 7, "many.shop.test."))
-		err := receive(t, ended)
-		var netErr net.Error
-		assert.False(t, errors.As(err, &netErr) && netErr.Timeout(), "a second after Exchange returned, its TCP connection is still open: whoever opens it closes it")
+		for _, tt := range []struct {
+			what  string
+			reply func(query []byte) []byte
+			want  error
+		}{
+			{"the reply came", genuine, nil},
+			{"a message came that is not the reply", func(query []byte) []byte { return query }, dns.ErrMismatch},
+		} {
+			ended := make(chan error, 1)
+			got := wait(t, start(t.Context(), serve(t, truncate, func(conn net.Conn) {
+				_, _ = conn.Write(frame(tt.reply(readFrame(conn))))
+				_ = conn.SetReadDeadline(time.Now().Add(time.Second))
+				_, err := conn.Read(make([]byte, 1))
+				ended <- err
+			}), query(t, 7, "many.shop.test.")), "by TCP "+tt.what)
+			require.ErrorIs(t, got.err, tt.want, "by TCP %s", tt.what)
+			err := receive(t, ended)
+			var netErr net.Error
+			require.False(t, errors.As(err, &netErr) && netErr.Timeout(), "by TCP %s. A second after Exchange returned, its connection is still open: whoever opens it closes it, on every way out", tt.what)
+		}
+	})
+
+	t.Run("closes_the_socket_of_its_datagrams", func(t *testing.T) {
+		for _, silent := range []bool{false, true} {
+			what := map[bool]string{false: "the server answered", true: "the server was silent, and the context ended"}[silent]
+			// Somebody else may be given the port that was left: rarely once, hardly thrice.
+			closed := false
+			for range 3 {
+				asked := make(chan netip.AddrPort, 1)
+				ctx, cancel := context.WithCancel(t.Context())
+				running := start(ctx, serve(t, func(conn *net.UDPConn, query []byte, from netip.AddrPort) {
+					asked <- from
+					if silent {
+						cancel()
+					} else {
+						send(conn, genuine(query), from)
+					}
+				}, nil), query(t, 7, "shop.test."))
+				got := wait(t, running, what)
+				cancel()
+				require.Equal(t, silent, got.err != nil, "%s. Exchange's error: %v", what, got.err)
+				conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(receive(t, asked)))
+				if closed = err == nil; closed {
+					conn.Close()
+					break
+				}
+			}
+			require.True(t, closed, "%s. Exchange has returned, and the port that it asked from is still taken: whoever opens a connection closes it, one by UDP too. Otherwise a program that runs for days has no sockets left", what)
+		}
 	})
 
 	t.Run("leaves_no_goroutine_behind", func(t *testing.T) {
@@ -485,7 +609,7 @@ func receive[T any](t *testing.T, c <-chan T) T {
 	case v := <-c:
 		return v
 	case <-time.After(2 * time.Second):
-		require.FailNow(t, "nothing came", "the server was not asked by TCP, or not in full: two octets of length, then the query")
+		require.FailNow(t, "nothing came", "the server was not asked, or by TCP not in full: two octets of length, then the query")
 		panic("unreachable")
 	}
 }

@@ -28,8 +28,8 @@ import (
 // other's. What current gave serves that one connection to its end, whatever
 // the next one gets.
 //
-// current fails by an error, or by a nil certificate, whatever the error beside
-// it. Then the last certificate that it gave is served again: a renewal that
+// current fails by an error, whatever the certificate beside it, or by a nil
+// certificate, whatever the error beside it. Then the last certificate that it gave is served again: a renewal that
 // went wrong must not turn clients away. Where handshakes overlap, the last is
 // that of the call which returned last. Only while there never was one,
 // handshakes fail, with current's error wrapped; beside a nil certificate there

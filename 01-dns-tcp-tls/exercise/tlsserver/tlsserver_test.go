@@ -48,6 +48,11 @@ func TestConfig(t *testing.T) {
 			_, err := s.dial(t, func(c *tls.Config) { c.MinVersion, c.MaxVersion = old, old })
 			assert.Error(t, err, "a client was served by %s, which is broken and withdrawn: RFC 8996", tls.VersionName(old))
 		}
+		t.Setenv("GODEBUG", "tls10server=1")
+		for _, old := range []uint16{tls.VersionTLS11, tls.VersionTLS10} {
+			_, err := s.dial(t, func(c *tls.Config) { c.MinVersion, c.MaxVersion = old, old })
+			assert.Error(t, err, "with GODEBUG=tls10server=1 in the server's environment, a client was served by %s: where MinVersion is not set, crypto/tls has a default, which the environment may lower. Set it", tls.VersionName(old))
+		}
 	})
 
 	t.Run("agrees_on_h2", func(t *testing.T) {
@@ -127,6 +132,17 @@ func TestConfig(t *testing.T) {
 		s.answer.Store(&answer{})
 		for range 2 { // the second one finds what the first one remembered
 			s.shows(t, last, "current gave this certificate before, and now a nil certificate, with a nil error. That is a failure like any other, and this is still the last certificate")
+		}
+		s.shows(t, s.renew(t), "current works again: what it gives counts, not what was remembered")
+	})
+
+	t.Run("takes_no_certificate_that_stands_beside_an_error", func(t *testing.T) {
+		s := serve(t)
+		last := serial(s.connect(t, "a client while all is well", nil))
+		s.renew(t)
+		s.answer.Store(&answer{cert: s.answer.Load().cert, err: errRenewal})
+		for range 2 { // the second one finds what the first one remembered
+			s.shows(t, last, "current gave this certificate before, and now another one and an error. That is a failure: what stands beside an error counts for nothing, and is not remembered either")
 		}
 		s.shows(t, s.renew(t), "current works again: what it gives counts, not what was remembered")
 	})

@@ -23,7 +23,7 @@ func Addresses(q dns.Question, m dns.Message) (dns.Answer, error) {
 		return negative(m), fmt.Errorf("answer: %w", dns.ErrNoSuchName)
 	}
 	if m.RCode != dns.RCodeSuccess {
-		return dns.Answer{}, fmt.Errorf("answer: %w", dns.ErrServerFailure)
+		return dns.Answer{}, fmt.Errorf("answer: response code %d: %w", m.RCode, dns.ErrServerFailure)
 	}
 	name, ttl := q.Name, time.Duration(math.MaxInt64)
 	for hops := 0; hops <= len(m.Answers); hops++ {

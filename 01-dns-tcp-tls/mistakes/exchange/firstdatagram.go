@@ -5,7 +5,7 @@
 // the first to guess the port decides where the customer goes.
 //
 //workshop:caught-by TestExchange/passes_over_a_reply_with_another_ID
-//workshop:says the first is somebody's guess
+//workshop:says are somebody's guess
 package exchange
 
 import (

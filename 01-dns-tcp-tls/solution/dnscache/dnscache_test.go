@@ -65,6 +65,17 @@ func TestLookup(t *testing.T) {
 		}, s.all(), "another type, class or name is another question. SHOP.test. is the same name as shop.test.: only the case of ASCII letters does not count (RFC 4343 §3)")
 	})
 
+	t.Run("finds_what_was_first_asked_in_capitals", func(t *testing.T) {
+		s := &source{answer: found(time.Minute)}
+		c := cache(t, s.lookup)
+		for _, name := range []string{"SHOP.test.", "shop.test.", "SHOP.test."} {
+			got, err := lookup(t, c, name)
+			require.NoError(t, err, "the look-up found an address")
+			require.Equal(t, home, texts(got.Addrs), "the address of %s", name)
+		}
+		assert.Equal(t, 1, s.times(), "look-ups: SHOP.test. was asked for, then shop.test., then SHOP.test. again. Case does not count in names (RFC 4343 §3): keyOf(q) is the key where the answer is stored, too")
+	})
+
 	t.Run("forgets_when_the_TTL_is_over", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			s := &source{answer: found(time.Minute)}
@@ -77,6 +88,29 @@ func TestLookup(t *testing.T) {
 			time.Sleep(2 * time.Second)
 			ask(t, c)
 			assert.Equal(t, 2, s.times(), "look-ups: 61 s later, an answer with a TTL of 60 s is too old: the name may have moved (RFC 1034 §3.6)")
+			ask(t, c)
+			assert.Equal(t, 2, s.times(), "look-ups: the new answer is remembered in the old one's place")
+			time.Sleep(61 * time.Second)
+			s.set(fails(0, dns.ErrServerFailure))
+			_, err := ask(t, c)
+			assert.ErrorIs(t, err, dns.ErrServerFailure, "the answer is too old, and the look-up fails: so does Lookup, which has nothing to say any more")
+		})
+	})
+
+	t.Run("takes_a_TTL_as_it_is", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			for _, ttl := range []time.Duration{time.Second, 24 * time.Hour} {
+				s := &source{answer: found(ttl)}
+				c := dnscache.New(s.lookup)
+				defer c.Close()
+				ask(t, c)
+				time.Sleep(ttl - time.Millisecond)
+				ask(t, c)
+				require.Equal(t, 1, s.times(), "look-ups: an answer with a TTL of %v was asked for again a millisecond before its end. It holds that long, and no shorter", ttl)
+				time.Sleep(2 * time.Millisecond)
+				ask(t, c)
+				require.Equal(t, 2, s.times(), "look-ups: an answer with a TTL of %v was asked for again a millisecond after its end. It holds that long, and no longer: who set it so means to move", ttl)
+			}
 		})
 	})
 
@@ -233,6 +267,27 @@ func TestLookup(t *testing.T) {
 		assert.Equal(t, home, texts(other.Addrs), "two callers waited for one look-up. The first wrote another address into the slice that it got, and this is the slice of the second: give each a copy of its own")
 	})
 
+	t.Run("remembers_before_it_tells_those_who_wait", func(t *testing.T) {
+		no := &slowNo{looked: make(chan struct{}, 1), gate: make(chan struct{})}
+		open := sync.OnceFunc(func() { close(no.gate) })
+		defer open()
+		s := &source{answer: fails(time.Minute, no)}
+		c := cache(t, s.lookup)
+		caller := start(t.Context(), c, question("gone.test."))
+		asking(t, no.looked, caller)
+		select {
+		case got := <-caller:
+			require.Fail(t, "too early", "the look-up said no, and whether that may be stored was still being found out (errors.Is was running) when the caller already had the answer, with the error %v. Who asks again at once then joins a look-up that has landed, or makes another one: close done last", got.err)
+		case <-time.After(30 * time.Millisecond):
+		}
+		open()
+		got := wait(t, caller, "the look-up has returned, and its caller still waits")
+		require.ErrorIs(t, got.err, dns.ErrNoSuchName, "the look-up's error reaches the caller")
+		_, err := lookup(t, c, "gone.test.")
+		require.ErrorIs(t, err, dns.ErrNoSuchName, "from memory too, no is no")
+		assert.Equal(t, 1, s.times(), "look-ups: asked again as soon as the first caller had its answer, it comes from memory")
+	})
+
 	t.Run("does_not_hold_up_another_name", func(t *testing.T) {
 		s := &source{answer: found(time.Minute)}
 		c := cache(t, s.lookup)
@@ -288,6 +343,24 @@ func TestLookup(t *testing.T) {
 		after := wait(t, start(t.Context(), c, question("shop.test.")), "the server has answered, and the caller still waits")
 		require.NoError(t, after.err, "the look-up found an address")
 		assert.Equal(t, 1, s.times(), "look-ups: the one caller left, and its look-up went on: the next caller gets that answer")
+	})
+
+	t.Run("tells_a_failure_to_all_who_wait", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			s := &source{answer: fails(time.Minute, dns.ErrServerFailure)}
+			s.hold("shop.test.")
+			c := dnscache.New(s.lookup)
+			defer c.Close()
+			defer s.open()
+			callers := []<-chan outcome{start(t.Context(), c, question("shop.test.")), start(t.Context(), c, question("shop.test."))}
+			synctest.Wait()
+			s.open()
+			for _, caller := range callers {
+				got := wait(t, caller, "the look-up has failed, and a caller still waits")
+				require.ErrorIs(t, got.err, dns.ErrServerFailure, "two callers waited for one look-up, and it failed: both get its error")
+			}
+			assert.Equal(t, 1, s.times(), "look-ups: two callers waited for one, and it failed. If each of a thousand who wait then asks again, the server that is in trouble gets a thousand queries")
+		})
 	})
 
 	t.Run("ends_a_look_up_that_takes_too_long", func(t *testing.T) {
@@ -479,6 +552,23 @@ func texts(addrs []netip.Addr) string {
 // fails is err, beside ttl.
 func fails(ttl time.Duration, err error) func() (dns.Answer, error) {
 	return func() (dns.Answer, error) { return dns.Answer{TTL: ttl}, err }
+}
+
+// slowNo is a dns.ErrNoSuchName that errors.Is takes its time to know.
+type slowNo struct {
+	looked chan struct{} // told when errors.Is first asks
+	gate   chan struct{} // what it waits for
+}
+
+func (*slowNo) Error() string { return "gone: no such name" }
+
+func (e *slowNo) Is(target error) bool {
+	select {
+	case e.looked <- struct{}{}:
+	default:
+	}
+	<-e.gate
+	return target == dns.ErrNoSuchName
 }
 
 // watched is a context that tells when somebody first waits for its end.

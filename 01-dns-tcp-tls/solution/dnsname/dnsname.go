@@ -22,9 +22,10 @@ import (
 // message starts. Behind a pointer that is behind the pointer's two octets,
 // wherever it pointed.
 //
-// The error wraps dns.ErrMalformed when the name runs past the end of msg, is
-// longer than dns.MaxName octets on the wire, holds a reserved length (top
-// bits 01 or 10), has a dot inside a label, or goes round in circles. A pointer
+// The error wraps dns.ErrMalformed when the name runs past the end of msg (off,
+// which is never negative, may lie there), is longer than dns.MaxName octets on
+// the wire, holds a reserved length (top bits 01 or 10), has a dot inside a
+// label, or goes round in circles. The root adds no dot behind a label. A pointer
 // names a prior occurrence of the name (§4.1.4), so one that leads forward may
 // be refused, too; or it may be followed, as some readers do. Either way, Read
 // returns after a bounded number of steps whatever msg holds.

@@ -96,9 +96,69 @@ func TestShutdown(t *testing.T) {
 		require.ErrorIs(t, err, context.DeadlineExceeded, "Shutdown's context ended, and two handlers were still running: whoever called must learn that they were cut")
 		for range 2 {
 			err := await(t, ended, "Shutdown's context ended: the connections that are left must be closed, so that their handlers wake up and can clean up")
-			assert.Error(t, err, "reading from a connection that was cut")
+			assert.ErrorIs(t, err, net.ErrClosed, "the handler's Read from a connection that was cut: cut means closed, by Close. A deadline can be moved by whoever still runs")
 		}
 		await(t, s.returned, "all connections were cut, and all handlers have returned: Serve must return")
+	})
+
+	t.Run("closes_the_listener_before_it_tells_handlers", func(t *testing.T) {
+		entered, ended := make(chan context.Context), make(chan bool, 1)
+		s := listen(t, func(ctx context.Context, conn net.Conn) {
+			entered <- ctx
+			select {
+			case <-ctx.Done():
+			case <-closed(conn):
+			}
+			ended <- true
+		})
+		var handler context.Context
+		told := make(chan error, 10)
+		s.onClose = func() { told <- handler.Err() }
+		go s.serve()
+		s.dial(t)
+		handler = await(t, entered, "a connection must reach handle")
+		down := s.shuttingDown(t.Context())
+		assert.NoError(t, awaitWhile(t, down, told, "Shutdown was called: it must close the listener"),
+			"when the listener was closed, the context of the running handler was done already. The listener comes first: a client that is sent away by its handler would come in again by the same door")
+		awaitWhile(t, down, ended, "Shutdown was called: the context of the running handler must be done")
+		assert.NoError(t, await(t, down, "the handler has returned, and Shutdown still waits"))
+	})
+
+	t.Run("serves_nobody_who_was_accepted_in_that_moment", func(t *testing.T) {
+		entered, told, gate := make(chan bool, 2), make(chan bool, 1), make(chan struct{})
+		s := listen(t, func(ctx context.Context, conn net.Conn) {
+			entered <- true
+			<-ctx.Done()
+			told <- true
+			<-gate
+			answer(ctx, conn)
+		})
+		open := sync.OnceFunc(func() { close(gate) })
+		defer open()
+		accepted, late := make(chan bool, 2), make(chan struct{})
+		letIn := sync.OnceFunc(func() { close(late) })
+		defer letIn()
+		first := true // for the one goroutine that accepts
+		s.wrap = func(conn net.Conn) net.Conn {
+			if accepted <- true; !first {
+				<-late
+			}
+			first = false
+			return conn
+		}
+		go s.serve()
+		one := s.dial(t)
+		await(t, accepted, "Serve must accept")
+		await(t, entered, "a connection must reach handle")
+		other := s.dial(t)
+		await(t, accepted, "Serve must accept")
+		down := s.shuttingDown(t.Context())
+		awaitWhile(t, down, told, "Shutdown was called: the context of the running handler must be done")
+		letIn() // Accept, which was called before Shutdown, returns now
+		open()
+		assert.Equal(t, "your order\n", s.read(t, one), "the first client was being served when Shutdown was called")
+		assert.NotContains(t, s.read(t, other), "your order", "the second client was accepted in the moment of Shutdown, and its handler was called. Note that the server is shut down (shutDown, under mu), so that its connection is closed: nobody would cut it at the end")
+		assert.NoError(t, await(t, down, "all handlers have returned: Shutdown must return, too"))
 	})
 
 	t.Run("cuts_at_once_when_there_is_no_time", func(t *testing.T) {
@@ -116,6 +176,33 @@ func TestShutdown(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled, "a handler was running, and Shutdown's context was done before the call")
 		await(t, ended, "the connection must be cut")
 		assert.True(t, s.listenerClosed(), "Shutdown has returned, and the listener is open: it is closed first, however little time there is")
+	})
+
+	t.Run("cuts_all_though_closing_one_fails", func(t *testing.T) {
+		entered, ended, gate := make(chan bool), make(chan error, 2), make(chan struct{})
+		open := sync.OnceFunc(func() { close(gate) })
+		defer open()
+		var calls atomic.Int32
+		s := serve(t, func(_ context.Context, conn net.Conn) {
+			if calls.Add(1) == 1 {
+				conn.Close()
+				entered <- true
+				<-gate // it still has something to do
+				return
+			}
+			entered <- true
+			_, err := conn.Read(make([]byte, 1))
+			ended <- err
+		})
+		for range 2 {
+			s.dial(t)
+			await(t, entered, "a connection must reach handle")
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		err := s.shutDown(t, ctx, "its context was done before the call: there is nothing to wait for")
+		assert.ErrorIs(t, err, context.Canceled, "of two running handlers, the first had closed its connection itself, so that closing it once more fails. That changes nothing: the rest is cut, and Shutdown returns its context's error, wrapped")
+		await(t, ended, "the connection of the second handler must be cut, though closing the first's fails")
 	})
 
 	t.Run("looks_at_conns_under_the_lock_when_it_cuts", func(t *testing.T) {
@@ -263,6 +350,7 @@ type server struct {
 	*graceful.Server
 	ln       *net.TCPListener
 	wrap     func(net.Conn) net.Conn // what is accepted; nil leaves it as it is
+	onClose  func()                  // called before the listener is closed; may be nil
 	returned chan struct{}           // closed when Serve has come back
 	err      error                   // with this
 }
@@ -286,13 +374,21 @@ func serve(t *testing.T, handle func(context.Context, net.Conn)) *server {
 
 func (s *server) serve() {
 	defer close(s.returned)
-	s.err = s.Serve(wrapping{s.ln, s.wrap}, 10, long)
+	s.err = s.Serve(wrapping{s.ln, s.wrap, s.onClose}, 10, long)
 }
 
 // wrapping is a listener whose connections are wrapped.
 type wrapping struct {
 	net.Listener
-	wrap func(net.Conn) net.Conn
+	wrap    func(net.Conn) net.Conn
+	onClose func()
+}
+
+func (l wrapping) Close() error {
+	if l.onClose != nil {
+		l.onClose()
+	}
+	return l.Listener.Close()
 }
 
 func (l wrapping) Accept() (net.Conn, error) {

@@ -65,10 +65,11 @@ func TestBuild(t *testing.T) {
 			{dns.TypeA, dns.ClassINET, "00 01 00 01"},
 			{dns.TypeAAAA, dns.ClassINET, "00 1c 00 01"},
 			{0x0102, 3, "01 02 00 03"},
+			{0, 0, "00 00 00 00"},
 		} {
 			msg := build(t, 7, dns.Question{Name: "shop.test.", Type: tt.typ, Class: tt.class})
 			assert.Equal(t, tt.want, spaced(part(msg, len(msg)-4, len(msg))),
-				"the last four bytes are the question's type, %d, and its class, %d, two bytes each: RFC 1035 §4.1.2", tt.typ, tt.class)
+				"the last four bytes are the question's type, %d, and its class, %d, two bytes each, as they were given, zero too: RFC 1035 §4.1.2", tt.typ, tt.class)
 		}
 	})
 
@@ -98,6 +99,20 @@ func TestBuild(t *testing.T) {
 		msg := build(t, 7, question("Shop.TEST."))
 		assert.Equal(t, "\x04Shop\x04TEST\x00", string(part(msg, header, header+11)),
 			"case does not count when names are compared, and is kept all the same: RFC 4343 §4")
+	})
+
+	t.Run("writes_bytes_that_are_no_letters_as_they_are", func(t *testing.T) {
+		const name, want = "_tcp.b\xc3\xbc cher.", "\x04_tcp\x08b\xc3\xbc cher\x00"
+		msg := build(t, 7, question(name))
+		assert.Equal(t, spaced([]byte(want)), spaced(part(msg, header, header+len(want))),
+			"the bytes from 12 on, for the name %q. A label may hold any byte, and a length counts bytes, not characters: RFC 2181 §11", name)
+	})
+
+	t.Run("gives_each_caller_a_slice_of_its_own", func(t *testing.T) {
+		first := build(t, 12345, question("shop.test."))
+		build(t, 7, question("bank.test."))
+		assert.Equal(t, "\x04shop\x04test\x00", string(part(first, header, header+11)),
+			"the name in the query for shop.test., after another query was built, for bank.test.: the slice is the caller's, so no later call may write into it")
 	})
 
 	t.Run("is_read_by_dnsmessage", func(t *testing.T) {
@@ -147,6 +162,9 @@ func TestBuild(t *testing.T) {
 		}, {
 			"refuses_labels_over_63_bytes",
 			long + "a.test.", "the label is 64 bytes long, and a length byte holds up to 63: its top two bits mean something else: RFC 1035 §2.3.4", long + ".test.",
+		}, {
+			"refuses_labels_over_63_bytes_of_fewer_characters",
+			strings.Repeat("\u00fc", 32) + ".test.", "the label is 32 characters long, and 64 bytes: the limit of 63 is one of bytes: RFC 1035 §2.3.4", strings.Repeat("\u00fc", 31) + ".test.",
 		}, {
 			"refuses_labels_that_wrap_the_length_byte",
 			strings.Repeat("a", 260) + ".test.", "the label is 260 bytes long, which does not fit a byte: cut to 8 bits it is 4: RFC 1035 §2.3.4", long + ".test.",

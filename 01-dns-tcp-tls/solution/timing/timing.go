@@ -70,8 +70,8 @@ type Recorder struct {
 // mark is the two ends of a phase. A zero time has not come yet.
 type mark struct{ begin, end time.Time }
 
-// Trace returns a context for one request, and what records its phases. Hooks
-// that ctx holds already are called, too. Where a client follows a redirect, the
+// Trace returns a context for one request, made from ctx, and what records its
+// phases. Hooks that ctx holds already are called, too. Where a client follows a redirect, the
 // phases of both requests run together: to tell them apart, have CheckRedirect
 // return http.ErrUseLastResponse, and trace the next request anew.
 func Trace(ctx context.Context) (context.Context, *Recorder) {

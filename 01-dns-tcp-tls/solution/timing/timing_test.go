@@ -57,10 +57,43 @@ func TestPhases(t *testing.T) {
 		assert.Equal(t, timing.Span{Start: 65 * ms, Duration: work}, p.Wait, "the request had its connection 65 ms after Trace, and the server worked for 40 ms before it sent the first byte: GotConn, GotFirstResponseByte")
 	})
 
+	t.Run("counts_the_way_of_the_request", func(t *testing.T) {
+		bubble(t, network{}, func(t *testing.T, client *http.Client) {
+			ctx, rec := timing.Trace(t.Context())
+			req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://shop.test/", &slowBody{text: "a dish"})
+			require.NoError(t, err)
+			resp, err := client.Do(req)
+			require.NoError(t, err)
+			defer resp.Body.Close()
+			_, err = io.Copy(io.Discard, resp.Body)
+			require.NoError(t, err)
+			assert.Equal(t, timing.Span{Start: 60 * ms, Duration: 25*ms + work}, rec.Phases().Wait,
+				"the request had its connection 60 ms after Trace, its body took 25 ms to send, and then the server worked for 40 ms. Wait is from having a connection (GotConn) on, not from having sent all")
+		})
+	})
+
 	t.Run("finds_the_rest_of_the_answer", func(t *testing.T) {
 		p := one(t, network{})
 		assert.Equal(t, timing.Span{Start: 105 * ms, Duration: transfer}, p.Transfer, "the first byte came 105 ms after Trace, the last one 50 ms later")
 		assert.Equal(t, 155*ms, p.Total, "Total: from Trace to the last byte")
+	})
+
+	t.Run("keeps_what_its_context_holds", func(t *testing.T) {
+		hooksReturn(t)
+		type key struct{}
+		var told []string
+		parent, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "a table for two"))
+		defer cancel()
+		parent = httptrace.WithClientTrace(parent, &httptrace.ClientTrace{GotFirstResponseByte: func() { told = append(told, "first byte") }})
+		ctx, rec := timing.Trace(parent)
+		h := hooks(ctx)
+		h.GotConn(httptrace.GotConnInfo{Reused: true})
+		h.GotFirstResponseByte()
+		assert.True(t, rec.Phases().Reused, "the hook GotConn was called, of a connection that was used before")
+		assert.Equal(t, []string{"first byte"}, told, "what the hooks were told that the context held before Trace: those are called, too")
+		assert.Equal(t, "a table for two", ctx.Value(key{}), "a value that the context held before Trace: the new context is made from the old one")
+		cancel()
+		assert.ErrorIs(t, ctx.Err(), context.Canceled, "the context that Trace was given was cancelled: the one that it returned must end with it, or the request cannot be stopped")
 	})
 
 	t.Run("shows_no_dial_on_a_reused_connection", func(t *testing.T) {
@@ -142,6 +175,15 @@ func TestPhases(t *testing.T) {
 			return nil
 		}})
 		assert.Equal(t, timing.Span{Start: 5 * ms, Duration: 15*ms + connect}, p.TCP, "two addresses raced (Happy Eyeballs, RFC 8305). The second won after 35 ms; that the first was abandoned 10 ms later kept nobody waiting")
+		p = one(t, network{dial: func(_ context.Context, trace *httptrace.ClientTrace, _ int) error {
+			trace.ConnectStart("tcp", "[2001:db8::1]:443")
+			trace.ConnectStart("tcp", "192.0.2.1:443")
+			time.Sleep(connect)
+			trace.ConnectDone("tcp", "192.0.2.1:443", nil)
+			time.AfterFunc(10*ms, func() { trace.ConnectDone("tcp", "[2001:db8::1]:443", nil) })
+			return nil
+		}})
+		assert.Equal(t, timing.Span{Start: 5 * ms, Duration: connect}, p.TCP, "two addresses raced. One answered after 20 ms, the other one 10 ms later, and that kept nobody waiting: TCP ends with the first success")
 	})
 
 	t.Run("counts_to_the_last_attempt_if_all_fail", func(t *testing.T) {
@@ -159,6 +201,26 @@ func TestPhases(t *testing.T) {
 			assert.Equal(t, timing.Span{Start: 5 * ms, Duration: 2 * connect}, p.TCP, "two addresses refused, after 20 ms each: then TCP's part was over")
 			assert.Equal(t, []timing.Span{{}, {}, {}}, []timing.Span{p.TLS, p.Wait, p.Transfer}, "TLS, Wait and Transfer: without a connection, there is nothing of what comes after")
 			assert.Equal(t, 52*ms, p.Total, "Total: from Trace to the error")
+		})
+	})
+
+	t.Run("ends_a_phase_that_failed", func(t *testing.T) {
+		hooksReturn(t)
+		synctest.Test(t, func(t *testing.T) {
+			ctx, rec := timing.Trace(t.Context())
+			h := hooks(ctx)
+			h.DNSStart(httptrace.DNSStartInfo{Host: "gone.test"})
+			time.Sleep(lookUp)
+			h.DNSDone(httptrace.DNSDoneInfo{Err: errNoSuchHost})
+			time.Sleep(time.Second)
+			assert.Equal(t, timing.Span{Duration: lookUp}, rec.Phases().DNS, "the look-up failed after 10 ms, and Phases was called a second later: DNSDone ends the phase, whatever its error")
+			ctx, rec = timing.Trace(t.Context())
+			h = hooks(ctx)
+			h.TLSHandshakeStart()
+			time.Sleep(handshake)
+			h.TLSHandshakeDone(tls.ConnectionState{}, errBadCertificate)
+			time.Sleep(time.Second)
+			assert.Equal(t, timing.Span{Duration: handshake}, rec.Phases().TLS, "the handshake failed after 30 ms, and Phases was called a second later: TLSHandshakeDone ends the phase, whatever its error")
 		})
 	})
 
@@ -201,9 +263,24 @@ func TestPhases(t *testing.T) {
 }
 
 var (
-	errRefused  = errors.New("connection refused")
-	errCanceled = errors.New("operation was canceled")
+	errRefused        = errors.New("connection refused")
+	errCanceled       = errors.New("operation was canceled")
+	errNoSuchHost     = errors.New("no such host")
+	errBadCertificate = errors.New("certificate of another name")
 )
+
+// slowBody is a request's body that takes 25 ms to come.
+type slowBody struct{ text string }
+
+func (b *slowBody) Read(buf []byte) (int, error) {
+	if b.text == "" {
+		return 0, io.EOF
+	}
+	time.Sleep(25 * ms)
+	n := copy(buf, b.text)
+	b.text = b.text[n:]
+	return n, nil
+}
 
 // network is a network in memory, in which time passes as it is told.
 type network struct {

@@ -6,6 +6,7 @@ package guide
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"time"
@@ -41,7 +42,11 @@ func Run(ctx context.Context, c *course.Course, config Config) error {
 	defer s.wait() // after stop: what runs is cancelled
 	defer stop()
 	s.ctx = ctx
+	slow := time.AfterFunc(time.Second, func() { // half a minute, where Go's cache does not know the results yet
+		fmt.Fprintln(config.Out, "Testing what you have written so far …")
+	})
 	states, err := check.All(ctx, c, c.Chapters...)
+	slow.Stop()
 	if err != nil {
 		return err
 	}

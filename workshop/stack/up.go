@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"clicktocode.example/workshop/course"
 	"clicktocode.example/workshop/proc"
 )
 
@@ -35,7 +36,10 @@ type Running struct {
 	Program string `json:"program"`
 }
 
-func runningFile(state string) string { return filepath.Join(state, "up.json") }
+// runningName is the file that has it, in the clone's state folder.
+const runningName = "up.json"
+
+func runningFile(state string) string { return filepath.Join(state, runningName) }
 
 // Up starts every role of p as a process of its own and keeps them running
 // until ctx ends: a role that dies is started again. What happens is told to
@@ -102,14 +106,15 @@ func (s *stack) come(ctx context.Context) error {
 	return nil
 }
 
-// announce writes down where the stack is. The last one to come up is found.
+// announce writes down where the stack is, whole or not at all: it may be killed at any
+// moment. The last one to come up is found.
 func (s *stack) announce() error {
 	p := s.program
 	text, err := json.Marshal(Running{PID: os.Getpid(), Chapter: p.Chapter.Name, URL: p.URL, Program: p.Path})
 	if err != nil {
 		return fmt.Errorf("stack: %w", err)
 	}
-	if err := os.WriteFile(runningFile(p.State), text, 0o600); err != nil {
+	if err := course.Write(p.State, map[string][]byte{runningName: text}); err != nil {
 		return fmt.Errorf("stack: %w", err)
 	}
 	return nil

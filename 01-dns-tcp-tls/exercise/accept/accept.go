@@ -37,9 +37,10 @@ const (
 // its slot back when it is closed, even if handle panicked.
 //
 // Every connection has a deadline, for reading and writing, timeout after it
-// was accepted. Nothing is done at that moment but that reads and writes
-// fail with os.ErrDeadlineExceeded, which makes handle return. A handler that
-// means to stay longer moves the deadline, with SetDeadline.
+// was accepted. From then on reads and writes fail with
+// os.ErrDeadlineExceeded, which makes handle return; nobody closes the
+// connection under it. A handler that means to stay longer moves the deadline,
+// with SetDeadline.
 //
 // An error of Accept, other than net.ErrClosed, is taken to pass: the process
 // or the machine is out of descriptors (EMFILE, ENFILE), or out of memory

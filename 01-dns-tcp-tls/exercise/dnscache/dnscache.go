@@ -90,8 +90,8 @@ func (c *Cache) Close() {
 //
 // The look-up runs in a goroutine that belongs to the cache (Close waits for
 // it), for at most Timeout, whether anyone still waits or not: its answer will
-// serve the next. When ctx ends, the caller leaves at once with ctx.Err(), and
-// nobody else notices.
+// serve the next. When ctx ends while the caller waits, it leaves at once with
+// ctx.Err(), and nobody else notices. What is in memory needs no waiting.
 func (c *Cache) Lookup(ctx context.Context, q dns.Question) (dns.Answer, error) {
 	// TODO(dnscache): Under the lock, look for an entry that has not expired, then for a flight to join.
 	// If there is neither, start one: c.running.Go calls c.lookup, in a context made of

@@ -81,7 +81,7 @@ func TestAuthority(t *testing.T) {
 		}
 		require.GreaterOrEqual(t, constraints, 0, "the certificate has no name constraints: RFC 5280 §4.2.1.10")
 		assert.True(t, cert.Extensions[constraints].Critical,
-			"the name constraints are not critical: a client that does not know them would ignore them, and believe this authority about any name (RFC 5280 §4.2.1.10)")
+			"the name constraints are not critical: a client that does not know them would ignore them, and believe this authority about any name (RFC 5280 §4.2.1.10). In x509.Certificate, a field of its own says that they are, for domains and ranges alike")
 	})
 
 	t.Run("allows_no_authority_below_it", func(t *testing.T) {
@@ -95,7 +95,7 @@ func TestAuthority(t *testing.T) {
 		})}
 		assert.Error(t, verify(authority, serverFor(t, below, "shop.test"), "shop.test", below.Certificate),
 			"the authority signed another authority, and what that one signs was believed. A path length of zero forbids it (RFC 5280 §4.2.1.9). "+
-				"Read back from the certificate: MaxPathLen %d, and -1 means that there is no limit", authority.Certificate.MaxPathLen)
+				"Read back from the certificate: MaxPathLen %d, and -1 means that there is no limit. A 0 in the template alone is taken for \"not set\"; a second field says that it is meant", authority.Certificate.MaxPathLen)
 	})
 }
 

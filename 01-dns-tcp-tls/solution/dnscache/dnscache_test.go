@@ -87,7 +87,7 @@ func TestLookup(t *testing.T) {
 			assert.Equal(t, 1, s.times(), "look-ups: 59 s later, an answer with a TTL of 60 s still holds, and nothing is asked")
 			time.Sleep(2 * time.Second)
 			ask(t, c)
-			assert.Equal(t, 2, s.times(), "look-ups: 61 s later, an answer with a TTL of 60 s is too old: the name may have moved (RFC 1034 §3.6)")
+			assert.Equal(t, 2, s.times(), "look-ups: 61 s later, an answer with a TTL of 60 s is too old: the name may have moved (RFC 1034 §3.6). If what expires is not the fault, is the first flight, which has landed, still in its map?")
 			ask(t, c)
 			assert.Equal(t, 2, s.times(), "look-ups: the new answer is remembered in the old one's place")
 			time.Sleep(61 * time.Second)

@@ -31,7 +31,8 @@ import (
 // The trailing dot of q.Name may be missing: "shop.test" and "shop.test." make
 // the same query; "." is the root. Letters keep their case, and all other
 // bytes are written as they are: a name beyond ASCII comes in its ASCII form
-// (RFC 5890). So are type and class, zero too.
+// (RFC 5890). Type and class, too, are written as they are, also when they are
+// zero.
 //
 // The error wraps dns.ErrMalformed when q.Name is empty, holds an empty label
 // ("shop..test", ".test", "test..") or one of over dns.MaxLabel bytes, or

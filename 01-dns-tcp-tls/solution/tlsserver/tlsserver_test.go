@@ -42,7 +42,7 @@ func TestConfig(t *testing.T) {
 
 	t.Run("serves_TLS_1_2_and_nothing_older", func(t *testing.T) {
 		s := serve(t)
-		conn := s.connect(t, "a client that knows TLS 1.2 and nothing newer", func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 })
+		conn := s.connect(t, "a client that knows TLS 1.2 and nothing newer, and 1.2 (0x303) is the server's lowest version", func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 })
 		assert.Equal(t, "TLS 1.2", tls.VersionName(conn.ConnectionState().Version), "the version that was agreed on with a client that knows TLS 1.2 and nothing newer")
 		for _, old := range []uint16{tls.VersionTLS11, tls.VersionTLS10} {
 			_, err := s.dial(t, func(c *tls.Config) { c.MinVersion, c.MaxVersion = old, old })
@@ -72,7 +72,7 @@ func TestConfig(t *testing.T) {
 
 	t.Run("agrees_on_http_1_1_with_older_clients", func(t *testing.T) {
 		s := serve(t)
-		conn := s.connect(t, "a client that offers http/1.1 alone", func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} })
+		conn := s.connect(t, "a client that offers http/1.1 alone, which the server's list (NextProtos) holds behind h2", func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} })
 		assert.Equal(t, "http/1.1", conn.ConnectionState().NegotiatedProtocol, "the client offered http/1.1 alone: RFC 7301 §3.2")
 		conn = s.connect(t, "a client without ALPN", func(c *tls.Config) { c.NextProtos = nil })
 		assert.Empty(t, conn.ConnectionState().NegotiatedProtocol, "a client without ALPN is served too, and nothing is agreed on")

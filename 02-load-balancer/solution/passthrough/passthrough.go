@@ -75,13 +75,14 @@ func Join(a, b Conn, idle time.Duration) error {
 			if err == nil {
 				err = to.CloseWrite() // without it, who waits for the end of the question never answers
 			}
-			ends <- err // before closing: what the other direction says of that is no cause
-			if err != nil {
-				closeBoth() // otherwise the other direction waits for bytes that nobody will send
-			}
+			ends <- err
 		}()
 	}
-	err := cmp.Or(<-ends, <-ends)
+	err := <-ends
+	if err != nil {
+		closeBoth() // otherwise the other direction waits for bytes that nobody will send
+	}
+	err = cmp.Or(err, <-ends) // the first is the cause: the second may but complain of the closing
 	switch {
 	case idled.Load():
 		return ErrIdle

@@ -208,6 +208,8 @@ func TestFreshen(t *testing.T) {
 		require.Equal(t, []string{"3"}, got.Header.Values("Age"), "Age of the result, where 500 is stored, and the 304 has 3: that is how old the news is")
 		got = freshen(t, stored("ETag", `"7"`, "Age", "500"), "ETag", `"7"`)
 		require.Empty(t, got.Header.Values("Age"), "Age of the result, where 500 is stored, and the 304 has none: it came straight from the origin. With the old Age, the result would be 500 s old as soon as it is made, and be asked for again and again (RFC 9111 §4.2.3)")
+		got = freshen(t, stored("ETag", `"7"`, "Age", "500"), "ETag", `"7"`, "Age", "3", "Connection", "Age")
+		require.Empty(t, got.Header.Values("Age"), "Age of the result, where 500 is stored, and the 304 has 3, which its Connection field names: it was meant for one hop (RFC 9110 §7.6.1), and the stored one does not come back in its place")
 	})
 
 	t.Run("has_a_date_that_is_no_older", func(t *testing.T) {

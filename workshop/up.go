@@ -53,20 +53,17 @@ func up(ctx context.Context, a *app, args []string) error {
 	}
 
 	began = time.Now()
-	ready := map[string]bool{}
 	return orStopped(ctx, program.Up(ctx, func(e stack.Event) {
-		fmt.Fprintln(a.stdout, line(p, e))
-		if e.Event != "ready" || len(ready) == len(program.Roles) {
+		if e.Event != "up" {
+			fmt.Fprintln(a.stdout, line(p, e))
 			return
 		}
-		if ready[e.Role] = true; len(ready) == len(program.Roles) {
-			fmt.Fprintf(a.stdout, "\n%s  %s\n", p.Good("ready"), p.Faint(fmt.Sprintf("built in %s, started in %s", built.Round(10*time.Millisecond), time.Since(began).Round(time.Millisecond))))
-			fmt.Fprintf(a.stdout, "%s\n\n", p.Link(program.URL))
-			for _, t := range program.Try {
-				fmt.Fprintf(a.stdout, "  %s\n      %s\n", t.What, p.Bold(t.Command))
-			}
-			fmt.Fprintf(a.stdout, "\n%s\n\n", p.Faint("Ctrl-C ends it. Requests show up here:"))
+		fmt.Fprintf(a.stdout, "\n%s  %s\n", p.Good("ready"), p.Faint(fmt.Sprintf("built in %s, started in %s", built.Round(10*time.Millisecond), time.Since(began).Round(time.Millisecond))))
+		fmt.Fprintf(a.stdout, "%s\n\n", p.Link(program.URL))
+		for _, t := range program.Try {
+			fmt.Fprintf(a.stdout, "  %s\n      %s\n", t.What, p.Bold(t.Command))
 		}
+		fmt.Fprintf(a.stdout, "\n%s\n\n", p.Faint("Ctrl-C ends it. Requests show up here:"))
 	}))
 }
 

@@ -43,9 +43,11 @@ func runningFile(state string) string { return filepath.Join(state, runningName)
 
 // Up starts every role of p as a process of its own and keeps them running
 // until ctx ends: a role that dies is started again. What happens is told to
-// say, one call at a time. The error says why the stack did not come up.
+// say, one call at a time: the roles' own events, "died" and "log" of them, and
+// "up", once, when all are ready and Find finds them. The error says why the stack
+// did not come up.
 func (p *Program) Up(ctx context.Context, say func(Event)) error {
-	s := &stack{program: p, say: say, ready: make(chan string, 16*len(p.Roles)), fatal: make(chan error, len(p.Roles))}
+	s := &stack{program: p, say: say, ready: make(chan string), up: make(chan struct{}), fatal: make(chan error, len(p.Roles))}
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	var roles sync.WaitGroup
@@ -55,6 +57,7 @@ func (p *Program) Up(ctx context.Context, say func(Event)) error {
 	err := s.come(running)
 	if err == nil {
 		if err = s.announce(); err == nil {
+			s.tell(Event{Event: "up"})
 			<-running.Done()
 			os.Remove(runningFile(p.State))
 		}
@@ -70,8 +73,9 @@ type stack struct {
 	mu  sync.Mutex // guards say
 	say func(Event)
 
-	ready chan string // a role's name, each time that it is ready
-	fatal chan error  // a role that failed at its first start
+	ready chan string   // a role's name, each time that it is ready before up
+	up    chan struct{} // closed when all have been
+	fatal chan error    // a role that failed at its first start
 }
 
 func (s *stack) tell(e Event) {
@@ -83,7 +87,7 @@ func (s *stack) tell(e Event) {
 	s.say(e)
 }
 
-// come waits until all roles are ready.
+// come waits until all roles are ready, and closes up.
 func (s *stack) come(ctx context.Context) error {
 	late := time.NewTimer(readyWithin)
 	defer late.Stop()
@@ -103,6 +107,7 @@ func (s *stack) come(ctx context.Context) error {
 			return fmt.Errorf("not ready after %s: %v; what the roles printed stands above", readyWithin, missing)
 		}
 	}
+	close(s.up)
 	return nil
 }
 
@@ -196,15 +201,19 @@ func (s *stack) run(ctx context.Context, role Role, socket *os.File) (ready bool
 			if err := decode([]byte(line), &e); err != nil {
 				e = Event{Event: "log", Role: role.Name, Summary: line}
 			}
-			switch e.Event {
-			case "ready":
-				ready = true
-				s.ready <- role.Name
-			case "failed":
+			if e.Event == "failed" {
 				failed = e.Error
 				return
 			}
 			s.tell(e)
+			if e.Event == "ready" {
+				ready = true
+				select {
+				case s.ready <- role.Name:
+				case <-s.up: // it was started again
+				case <-ctx.Done():
+				}
+			}
 		})
 	})
 	readers.Go(func() {

@@ -12,14 +12,12 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"strings"
-	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"clicktocode.example/02-load-balancer/loadbalancer"
+	"clicktocode.example/03-reverse-proxy/benchtest"
 	"clicktocode.example/03-reverse-proxy/edge"
 	"clicktocode.example/03-reverse-proxy/framing"
 )
@@ -29,7 +27,7 @@ import (
 // TLS. Client and upstream are in the same process, and allocate nothing: what
 // is allocated is the proxy's. Figures of time are package bench's to give.
 func BenchmarkProxied(b *testing.B) {
-	upstream := bareServer(b)
+	upstream := benchtest.Upstream(b)
 	for _, proxy := range []struct {
 		name  string
 		guard bool
@@ -57,7 +55,7 @@ func BenchmarkProxied(b *testing.B) {
 				defer s.Close()
 				request := []byte("GET /menu HTTP/1.1\r\nHost: shop.test\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n")
 				b.ReportAllocs()
-				before := cpu()
+				defer benchtest.ReportCPU(b)()
 				b.SetParallelism(8)
 				b.RunParallel(func(pb *testing.PB) {
 					conn, err := net.Dial("tcp", s.Listener.Addr().String())
@@ -72,7 +70,7 @@ func BenchmarkProxied(b *testing.B) {
 					buf := make([]byte, 8<<10)
 					for pb.Next() {
 						_, err := conn.Write(request)
-						for n := 0; err == nil && !bytes.HasSuffix(buf[:n], []byte("xx\n")); {
+						for n := 0; err == nil && !bytes.HasSuffix(buf[:n], []byte(benchtest.End)); {
 							var more int
 							more, err = conn.Read(buf[n:])
 							n += more
@@ -83,7 +81,6 @@ func BenchmarkProxied(b *testing.B) {
 						}
 					}
 				})
-				b.ReportMetric(float64(cpu()-before)/1e3/float64(b.N), "cpu-µs/op")
 			})
 		}
 	}
@@ -124,53 +121,6 @@ func tuned(b *testing.B, upstream string) http.Handler {
 	return &httputil.ReverseProxy{
 		Rewrite:    func(p *httputil.ProxyRequest) { p.SetURL(to); p.SetXForwarded() },
 		Transport:  transport,
-		BufferPool: &pooled{},
+		BufferPool: new(benchtest.Buffers),
 	}
-}
-
-type pooled struct{ sync.Pool }
-
-func (p *pooled) Get() []byte {
-	if b, ok := p.Pool.Get().(*[32 << 10]byte); ok {
-		return b[:]
-	}
-	return make([]byte, 32<<10)
-}
-
-func (p *pooled) Put(b []byte) { p.Pool.Put((*[32 << 10]byte)(b)) }
-
-// cpu is what this process has used, in ns.
-func cpu() int64 {
-	var u syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-	return u.Utime.Nano() + u.Stime.Nano()
-}
-
-// bareServer answers whatever arrives in one piece with 1 KB of JSON.
-func bareServer(tb testing.TB) (addr string) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(tb, err)
-	tb.Cleanup(func() { ln.Close() })
-	answer := []byte("HTTP/1.1 200 OK\r\nDate: Sat, 01 Aug 2026 12:00:00 GMT\r\nContent-Type: application/json\r\nContent-Length: 1027\r\nCache-Control: no-store\r\n\r\n" + strings.Repeat("x", 1026) + "\n")
-	go func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				var buf [4096]byte
-				for {
-					if _, err := conn.Read(buf[:]); err != nil {
-						return
-					}
-					if _, err := conn.Write(answer); err != nil {
-						return
-					}
-				}
-			}()
-		}
-	}()
-	return ln.Addr().String()
 }

@@ -3,14 +3,12 @@
 package proxy_test
 
 import (
+	"bytes"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
-	"strings"
-	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,6 +17,7 @@ import (
 	"clicktocode.example/02-load-balancer/dispatch"
 	"clicktocode.example/02-load-balancer/solution/roundrobin"
 	"clicktocode.example/02-load-balancer/solution/upstream"
+	"clicktocode.example/03-reverse-proxy/benchtest"
 	"clicktocode.example/03-reverse-proxy/fastpath"
 	"clicktocode.example/03-reverse-proxy/proxy"
 	"clicktocode.example/03-reverse-proxy/solution/forwarded"
@@ -68,7 +67,7 @@ func BenchmarkProxied(b *testing.B) {
 					p.Out.URL.Scheme, p.Out.URL.Host, p.Out.Host = "http", addr, p.In.Host
 					p.SetXForwarded()
 				},
-				Transport: std, BufferPool: &pooled{},
+				Transport: std, BufferPool: new(benchtest.Buffers),
 			}
 		}},
 		{"Forward over upstream", func(b *testing.B, addr string, std *http.Transport) http.Handler { return forward(b, to(addr, std)) }},
@@ -83,7 +82,7 @@ func BenchmarkProxied(b *testing.B) {
 		b.Run(row.name, func(b *testing.B) {
 			std := upstream.New(upstream.Config{})
 			defer std.CloseIdleConnections()
-			addr := bareServer(b)
+			addr := benchtest.Upstream(b)
 			if row.make != nil {
 				front := httptest.NewServer(row.make(b, addr, std))
 				defer front.Close()
@@ -100,7 +99,7 @@ func BenchmarkProxied(b *testing.B) {
 				for {
 					n, err := conn.Read(buf[size:])
 					require.NoError(b, err)
-					if size += n; strings.HasSuffix(string(buf[max(size-8, 0):size]), "xxxxxxx\n") {
+					if size += n; bytes.HasSuffix(buf[:size], []byte(benchtest.End)) {
 						return size
 					}
 				}
@@ -108,58 +107,10 @@ func BenchmarkProxied(b *testing.B) {
 			size := get()
 			require.Contains(b, string(buf[:size]), "200 OK")
 			b.ReportAllocs()
-			before := cpu()
+			defer benchtest.ReportCPU(b)()
 			for b.Loop() {
 				get()
 			}
-			b.ReportMetric(float64(cpu()-before)/1e3/float64(b.N), "cpu-µs/op")
 		})
 	}
-}
-
-type pooled struct{ sync.Pool }
-
-func (p *pooled) Get() []byte {
-	if b, ok := p.Pool.Get().(*[32 << 10]byte); ok {
-		return b[:]
-	}
-	return make([]byte, 32<<10)
-}
-
-func (p *pooled) Put(b []byte) { p.Pool.Put((*[32 << 10]byte)(b)) }
-
-// cpu is what this process has used, in ns.
-func cpu() int64 {
-	var u syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-	return u.Utime.Nano() + u.Stime.Nano()
-}
-
-// bareServer answers whatever arrives in one piece with 1 KB of JSON.
-func bareServer(tb testing.TB) (addr string) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(tb, err)
-	tb.Cleanup(func() { ln.Close() })
-	answer := []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1024\r\nCache-Control: max-age=60\r\nEtag: \"7\"\r\nDate: Sat, 01 Aug 2026 12:00:00 GMT\r\n\r\n" + strings.Repeat("x", 1023) + "\n")
-	go func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				var buf [4096]byte
-				for {
-					if _, err := conn.Read(buf[:]); err != nil {
-						return
-					}
-					if _, err := conn.Write(answer); err != nil {
-						return
-					}
-				}
-			}()
-		}
-	}()
-	return ln.Addr().String()
 }

@@ -2,7 +2,13 @@ package hostile_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -50,4 +56,42 @@ func TestRequests(t *testing.T) {
 		}
 		assert.Len(t, kinds, 16+16+9+1, "%v", kinds)
 	})
+}
+
+func TestClient(t *testing.T) {
+	var conns atomic.Int32
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		assert.NoError(t, err)
+		if r.Header.Get("Leave") != "" {
+			w.Header().Set("Connection", "close")
+		}
+		fmt.Fprintf(w, "%s %s %d %q %s", r.Method, r.RequestURI, r.ContentLength, r.Header["A"], body)
+	}))
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			conns.Add(1)
+		}
+	}
+	s.Start()
+	defer s.Close()
+	c := &hostile.Client{Addr: s.Listener.Addr().String()}
+	defer c.Close()
+	long := strings.Repeat("rice", 3000)
+	for _, row := range []struct {
+		sent  hostile.Request
+		told  string
+		conns int32
+	}{
+		{hostile.Request{Method: "GET", Target: "/a%00?b=1", Header: []hostile.Field{{"A", "1"}, {"A", "2"}}}, `GET /a%00?b=1 0 ["1" "2"] `, 1},
+		{hostile.Request{Method: "POST", Target: "/", Body: []byte(long)}, `POST / 12000 [] ` + long, 1},
+		{hostile.Request{Method: "POST", Target: "/", Body: []byte(long), Chunked: true}, `POST / -1 [] ` + long, 1},
+		{hostile.Request{Method: "POST", Target: "/", Body: []byte{}, Header: []hostile.Field{{"Leave", "1"}}}, `POST / 0 [] `, 1},
+		{hostile.Request{Method: "PUT", Target: "/"}, `PUT / 0 [] `, 2},
+	} {
+		_, told, err := c.Send(row.sent)
+		require.NoError(t, err)
+		assert.Equal(t, row.told, string(told))
+		assert.Equal(t, row.conns, conns.Load(), "connections after %s", row.told[:10])
+	}
 }

@@ -1,11 +1,9 @@
 package replica_test
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -74,12 +72,12 @@ func TestHostile(t *testing.T) {
 		count = 1000 // which is ten times slower
 	}
 	kinds, n := map[string]int{}, 0
-	c := &client{addr: s.addr}
-	defer c.close()
+	c := &hostile.Client{Addr: s.addr}
+	defer c.Close()
 	for r := range hostile.Requests(hostile.Config{
 		Seed: 4, Token: s.sign(t, "ada", "orders:write"), Other: s.sign(t, "bob", "orders:read"), Path: "/orders", MaxBody: 64 << 10,
 	}) {
-		answer, body, err := c.send(r)
+		answer, body, err := c.Send(r)
 		require.NoError(t, err, "%d, %s: %s %.200s: no answer", n, r.Kind, r.Method, r.Target)
 		id := answer.Header.Get("X-Request-Id")
 		var d problem.Details
@@ -191,60 +189,6 @@ func (s *stand) ask(t *testing.T, method, target, token, body string) *http.Resp
 	require.NoError(t, err)
 	t.Cleanup(func() { answer.Body.Close() })
 	return answer
-}
-
-// client sends what net/http's client would not.
-type client struct {
-	addr string
-	conn net.Conn
-	from *bufio.Reader
-}
-
-func (c *client) close() {
-	if c.conn != nil {
-		c.conn.Close()
-		c.conn = nil
-	}
-}
-
-func (c *client) send(r hostile.Request) (*http.Response, []byte, error) {
-	if c.conn == nil {
-		conn, err := net.Dial("tcp", c.addr)
-		if err != nil {
-			return nil, nil, err
-		}
-		c.conn, c.from = conn, bufio.NewReader(conn)
-	}
-	var text bytes.Buffer
-	fmt.Fprintf(&text, "%s %s HTTP/1.1\r\nHost: shop.test\r\n", r.Method, r.Target)
-	for _, f := range r.Header {
-		fmt.Fprintf(&text, "%s: %s\r\n", f.Name, f.Value)
-	}
-	switch {
-	case r.Chunked:
-		text.WriteString("Transfer-Encoding: chunked\r\n\r\n")
-		for rest := r.Body; len(rest) > 0; {
-			n := min(len(rest), 4096)
-			fmt.Fprintf(&text, "%x\r\n%s\r\n", n, rest[:n])
-			rest = rest[n:]
-		}
-		text.WriteString("0\r\n\r\n")
-	case r.Body != nil:
-		fmt.Fprintf(&text, "Content-Length: %d\r\n\r\n%s", len(r.Body), r.Body)
-	default:
-		text.WriteString("\r\n")
-	}
-	_ = c.conn.SetDeadline(time.Now().Add(10 * time.Second))
-	_, _ = c.conn.Write(text.Bytes()) // refused before its end, perhaps: the answer is there
-	answer, err := http.ReadResponse(c.from, &http.Request{Method: r.Method})
-	if err != nil {
-		return nil, nil, err
-	}
-	body, err := io.ReadAll(answer.Body)
-	if answer.Close {
-		c.close()
-	}
-	return answer, body, err
 }
 
 // buffer is a bytes.Buffer for many.

@@ -51,12 +51,12 @@ func TestHostile(t *testing.T) {
 	kinds = append(kinds, own, own, own)
 
 	sent := map[string]int{}
-	line := &wire{addr: addr}
-	defer line.close()
+	line := &hostile.Client{Addr: addr}
+	defer line.Close()
 	for n := range count {
 		r, _ := kinds[n%len(kinds)]()
 		sent[r.Kind]++
-		answer, told, err := line.send(r)
+		answer, told, err := line.Send(r)
 		require.NoError(t, err, "%d, %s: %s %.200s: no answer", n, r.Kind, r.Method, r.Target)
 		var d struct{ Title, Detail string }
 		fault := ""
@@ -68,7 +68,7 @@ func TestHostile(t *testing.T) {
 		case r.Method != "HEAD" && (!isJSON || d.Title == "" || d.Detail == ""):
 			fault = "the problem is not complete"
 		}
-		if request, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(text(r)))); err == nil {
+		if request, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(r.Text()))); err == nil {
 			asked, _ := io.ReadAll(request.Body)
 			if err := c.Check(request, asked, answer, told); err != nil {
 				fault = err.Error()
@@ -203,63 +203,4 @@ func serve(t testing.TB, s *apitest.Stand) (addr string) {
 		<-served
 	})
 	return ln.Addr().String()
-}
-
-// wire sends what net/http's client would not.
-type wire struct {
-	addr string
-	conn net.Conn
-	from *bufio.Reader
-}
-
-func (w *wire) close() {
-	if w.conn != nil {
-		w.conn.Close()
-		w.conn = nil
-	}
-}
-
-func (w *wire) send(r hostile.Request) (*http.Response, []byte, error) {
-	if w.conn == nil {
-		conn, err := net.Dial("tcp", w.addr)
-		if err != nil {
-			return nil, nil, err
-		}
-		w.conn, w.from = conn, bufio.NewReader(conn)
-	}
-	_ = w.conn.SetDeadline(time.Now().Add(10 * time.Second))
-	_, _ = w.conn.Write(text(r)) // refused before its end, perhaps: the answer is there
-	answer, err := http.ReadResponse(w.from, &http.Request{Method: r.Method})
-	if err != nil {
-		return nil, nil, err
-	}
-	body, err := io.ReadAll(answer.Body)
-	if answer.Close {
-		w.close()
-	}
-	return answer, body, err
-}
-
-// text is r as it is sent.
-func text(r hostile.Request) []byte {
-	var text bytes.Buffer
-	fmt.Fprintf(&text, "%s %s HTTP/1.1\r\nHost: shop.test\r\n", r.Method, r.Target)
-	for _, f := range r.Header {
-		fmt.Fprintf(&text, "%s: %s\r\n", f.Name, f.Value)
-	}
-	switch {
-	case r.Chunked:
-		text.WriteString("Transfer-Encoding: chunked\r\n\r\n")
-		for rest := r.Body; len(rest) > 0; {
-			n := min(len(rest), 4096)
-			fmt.Fprintf(&text, "%x\r\n%s\r\n", n, rest[:n])
-			rest = rest[n:]
-		}
-		text.WriteString("0\r\n\r\n")
-	case r.Body != nil:
-		fmt.Fprintf(&text, "Content-Length: %d\r\n\r\n%s", len(r.Body), r.Body)
-	default:
-		text.WriteString("\r\n")
-	}
-	return text.Bytes()
 }

@@ -33,9 +33,7 @@ func doctor(ctx context.Context, a *app, args []string) error {
 	d.goVersion(ctx)
 	d.clock()
 	d.state()
-	for _, ch := range a.course.Chapters {
-		d.modules(ctx, ch)
-	}
+	d.modules(ctx)
 	for _, ch := range a.course.Chapters {
 		d.build(ctx, ch)
 	}
@@ -110,22 +108,40 @@ func (d *examination) state() {
 // last two parts of its path, and its version.
 var arrived = regexp.MustCompile(`^# get \S*?([^/]+/[^/]+)/@v/(\S+)\.zip: 200 OK`)
 
-// modules downloads what a chapter needs, and says module by module what arrives.
-func (d *examination) modules(ctx context.Context, ch *course.Chapter) {
+// modules downloads what the chapters and this tool need, on any system, and says
+// module by module what arrives. Each is asked for its own: for all together, `go mod
+// download` would bring twice as much, and write its sums into go.work.sum, where they
+// would be in the way of a `git pull`. Then come the go.mod files of the rest, which
+// `go doc` asks for.
+func (d *examination) modules(ctx context.Context) {
 	began, n := time.Now(), 0
-	err := d.watch(ctx, ch, []string{"download", "-x"}, func(line string) {
-		if m := arrived.FindStringSubmatch(line); m != nil {
-			n++
-			fmt.Fprintf(d.stdout, "     %s\n", d.page.Faint(m[1]+" "+m[2]))
+	var dirs []string
+	err := d.watch(ctx, d.course.Root, nil, func(line string) {
+		if filepath.IsAbs(line) { // what else Go says, of a download of its own, is no folder
+			dirs = append(dirs, line)
 		}
-	}, "mod")
+	}, "list", "-m", "-f", "{{.Dir}}")
+	for _, dir := range dirs {
+		if err != nil {
+			break
+		}
+		err = d.watch(ctx, dir, []string{"GOWORK=off"}, func(line string) {
+			if m := arrived.FindStringSubmatch(line); m != nil {
+				n++
+				fmt.Fprintf(d.stdout, "     %s\n", d.page.Faint(m[1]+" "+m[2]))
+			}
+		}, "mod", "download", "-x")
+	}
+	if err == nil {
+		err = d.watch(ctx, d.course.Root, nil, func(string) {}, "list", "-m", "all")
+	}
 	switch {
 	case err != nil && ctx.Err() == nil:
-		d.bad(ch.Name+" modules", "%s: its modules could not be downloaded: %v\n     On poor Wi-Fi, take them from a stick: see \"A class on poor Wi-Fi\" in README.md", ch.Name, err)
+		d.bad("modules", "not all modules could be downloaded: %v\n     On poor Wi-Fi, take them from a stick: see \"A class on poor Wi-Fi\" in README.md", err)
 	case n > 0:
-		d.good(ch.Name+" modules", "%s: %d modules downloaded in %s", ch.Name, n, time.Since(began).Round(100*time.Millisecond))
+		d.good("modules", "%d modules downloaded in %s", n, time.Since(began).Round(100*time.Millisecond))
 	case err == nil:
-		d.good(ch.Name+" modules", "%s: all modules are there", ch.Name)
+		d.good("modules", "all modules are there")
 	}
 }
 
@@ -134,15 +150,15 @@ func (d *examination) modules(ctx context.Context, ch *course.Chapter) {
 func (d *examination) build(ctx context.Context, ch *course.Chapter) {
 	began, n := time.Now(), 0
 	// -v tells of each package that is compiled; "^$" runs no test.
-	err := d.watch(ctx, ch, []string{"-v"}, func(line string) {
+	err := d.watch(ctx, ch.Dir, nil, func(line string) {
 		if !strings.Contains(line, " ") && !strings.HasPrefix(line, ch.Module) {
 			if n++; n%25 == 0 {
 				fmt.Fprintf(d.stdout, "     %s\n", d.page.Faint(fmt.Sprintf("%d packages compiled, now at %s", n, line)))
 			}
 		}
-	}, "build", "./...")
+	}, "build", "-v", "./...")
 	if err == nil {
-		err = d.watch(ctx, ch, nil, func(string) {}, "test", "-run=^$", "./solution/...")
+		err = d.watch(ctx, ch.Dir, nil, func(string) {}, "test", "-run=^$", "./solution/...")
 	}
 	if err != nil && ctx.Err() == nil {
 		d.bad(ch.Name+" build", "%s does not build: %v", ch.Name, err)
@@ -152,10 +168,10 @@ func (d *examination) build(ctx context.Context, ch *course.Chapter) {
 	}
 }
 
-// watch runs a go command in a chapter, and tells of each line as it is printed.
-func (d *examination) watch(ctx context.Context, ch *course.Chapter, flags []string, each func(string), args ...string) error {
-	cmd := exec.Command("go", append(append(args[:1:1], flags...), args[1:]...)...)
-	cmd.Dir = ch.Dir
+// watch runs a go command in dir, and tells of each line as it is printed.
+func (d *examination) watch(ctx context.Context, dir string, env []string, each func(string), args ...string) error {
+	cmd := exec.Command("go", args...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
 	r, w := io.Pipe()
 	cmd.Stdout, cmd.Stderr = w, w
 	var last string

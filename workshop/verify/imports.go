@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,9 +10,11 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"clicktocode.example/workshop/course"
@@ -181,4 +184,47 @@ func (v *verifier) tool(ctx context.Context) {
 	v.report("workshop: arrows run down", problems...)
 	v.report("workshop: packages are named and described", v.described(ctx, packages)...)
 	v.module(ctx, "workshop", dir)
+}
+
+// sums checks that go.work.sum is as `go doc` leaves it. If it were not, looking
+// something up would change a file that git keeps, and the next `git pull` could be
+// refused.
+func (v *verifier) sums(ctx context.Context) {
+	kept, err := os.ReadFile(filepath.Join(v.course.Root, "go.work.sum"))
+	if errors.Is(err, os.ErrNotExist) {
+		return
+	}
+	const what = "go.work.sum is as looking something up leaves it"
+	dirs, p := command(ctx, v.course.Root, nil, "go", "list", "-m", "-f", "{{.Dir}}")
+	if err != nil || p != "" {
+		v.report(what, append(problem(err), nonEmpty(p)...)...)
+		return
+	}
+	work := "go 1.26.0\n"
+	for _, dir := range strings.Split(strings.TrimSpace(dirs), "\n") {
+		work += "use " + strconv.Quote(dir) + "\n"
+	}
+	aside, err := os.MkdirTemp(v.scratch, "work-")
+	if err == nil {
+		defer os.RemoveAll(aside)
+		err = course.Write(aside, map[string][]byte{"go.work": []byte(work), "go.work.sum": kept})
+	}
+	if err != nil {
+		v.report(what, problem(err)...)
+		return
+	}
+	// As go doc does, this asks for the go.mod of each module that any of ours asks for.
+	if _, p := command(ctx, v.course.Root, []string{"GOWORK=" + filepath.Join(aside, "go.work")}, "go", "list", "-m", "all"); p != "" {
+		if v.options.RequireRace {
+			v.report(what, p)
+		} else {
+			v.note("%s: not checked: %s", what, strings.SplitN(p, "\n", 3)[1])
+		}
+		return
+	}
+	var problems []string
+	if left, err := os.ReadFile(filepath.Join(aside, "go.work.sum")); err != nil || !bytes.Equal(left, kept) {
+		problems = append(problem(err), "run `go list -m all` in the clone's first folder, and commit go.work.sum")
+	}
+	v.report(what, problems...)
 }

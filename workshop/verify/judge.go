@@ -25,6 +25,10 @@ const (
 // mistakes spend their time waiting for what never comes.
 var sideBySide = fmt.Sprintf("-p=%d", 2*runtime.NumCPU())
 
+// testedWithin ends what hangs. Nothing that is right comes near it, on a machine that
+// does much else and under the race detector, too.
+const testedWithin = "-timeout=5m"
+
 // judge tests the solutions, the starters and the mistakes of ch: all packages
 // in one run, then those that must be free of races in a second one.
 func (v *verifier) judge(ctx context.Context, ch *course.Chapter) {
@@ -58,7 +62,7 @@ func (v *verifier) judge(ctx context.Context, ch *course.Chapter) {
 	}
 	v.report(ch.Name+" vets", nonEmpty(p)...)
 
-	plain, err := gotest.Run(ctx, dir, nil, append([]string{sideBySide, "-vet=off", "-timeout=60s"}, packages...)...)
+	plain, err := gotest.Run(ctx, dir, nil, append([]string{sideBySide, "-vet=off", testedWithin}, packages...)...)
 	if err != nil {
 		v.report(ch.Name+" can be tested", problem(err)...)
 		return
@@ -107,7 +111,7 @@ func (v *verifier) race(ctx context.Context, dir string, packages []string) (*go
 	if _, err := exec.LookPath(strings.Fields(cc)[0]); err != nil {
 		return nil, fmt.Sprintf("it needs a C compiler, and %s was not found", cc)
 	}
-	report, err := gotest.Run(ctx, dir, []string{"CGO_ENABLED=1"}, append([]string{"-race", sideBySide, "-vet=off", "-timeout=120s"}, packages...)...)
+	report, err := gotest.Run(ctx, dir, []string{"CGO_ENABLED=1"}, append([]string{"-race", sideBySide, "-vet=off", testedWithin}, packages...)...)
 	if err != nil {
 		return nil, err.Error()
 	}

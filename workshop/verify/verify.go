@@ -75,6 +75,7 @@ func Run(ctx context.Context, c *course.Course, w io.Writer, o Options) (failed 
 	}
 	if len(o.Only) == 0 && ctx.Err() == nil {
 		v.tool(ctx)
+		v.sums(ctx)
 	}
 	if ctx.Err() != nil {
 		return v.failed, context.Cause(ctx)

@@ -37,7 +37,7 @@ func TestAuthority(t *testing.T) {
 		assert.True(t, cert.BasicConstraintsValid && cert.IsCA,
 			"Read back from the certificate: BasicConstraintsValid %v, IsCA %v. Both must be true, to say that it is an authority's (RFC 5280 §4.2.1.9); crypto/x509 leaves out IsCA and MaxPathLen unless BasicConstraintsValid is true",
 			cert.BasicConstraintsValid, cert.IsCA)
-		assert.Equal(t, x509.KeyUsageCertSign, cert.KeyUsage, "its key signs certificates, and nothing else: RFC 5280 §4.2.1.3")
+		assert.Equal(t, x509.KeyUsageCertSign, cert.KeyUsage, "its key signs certificates (KeyUsage), and nothing else: RFC 5280 §4.2.1.3")
 		assert.NoError(t, cert.CheckSignatureFrom(cert), "it signs its own certificate, too")
 	})
 
@@ -100,6 +100,14 @@ func TestAuthority(t *testing.T) {
 }
 
 func TestIssue(t *testing.T) {
+	t.Run("is_good_for_a_week", func(t *testing.T) {
+		_, leaf := newLeaf(t)
+		assert.WithinDuration(t, now.Add(certificate.LeafLifetime), leaf.NotAfter, 0,
+			"made at %s, it is good until LeafLifetime later. A stolen key is of use no longer than that", now)
+		assert.WithinDuration(t, now.Add(-certificate.Backdate), leaf.NotBefore, 0,
+			"made at %s, it is good from Backdate earlier: a client whose clock is slow must not refuse it", now)
+	})
+
 	t.Run("names_hosts_and_addresses", func(t *testing.T) {
 		authority, leaf := newLeaf(t)
 		if cn := leaf.Subject.CommonName; cn != "" {
@@ -132,14 +140,6 @@ func TestIssue(t *testing.T) {
 		}
 	})
 
-	t.Run("is_good_for_a_week", func(t *testing.T) {
-		_, leaf := newLeaf(t)
-		assert.WithinDuration(t, now.Add(certificate.LeafLifetime), leaf.NotAfter, 0,
-			"made at %s, it is good until LeafLifetime later. A stolen key is of use no longer than that", now)
-		assert.WithinDuration(t, now.Add(-certificate.Backdate), leaf.NotBefore, 0,
-			"made at %s, it is good from Backdate earlier: a client whose clock is slow must not refuse it", now)
-	})
-
 	t.Run("ends_when_its_authority_ends", func(t *testing.T) {
 		authority := newAuthority(t)
 		late := authority.Certificate.NotAfter.Add(-time.Hour)
@@ -166,9 +166,9 @@ func TestIssue(t *testing.T) {
 		authority, leaf := newLeaf(t)
 		require.NoError(t, verify(authority, leaf, "shop.test"), "good for a server named shop.test")
 		assert.Equal(t, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, leaf.ExtKeyUsage,
-			"the certificate is for a TLS server, and for nothing else: RFC 5280 §4.2.1.12")
+			"the certificate is for a TLS server (ExtKeyUsage), and for nothing else: RFC 5280 §4.2.1.12")
 		assert.Equal(t, x509.KeyUsageDigitalSignature, leaf.KeyUsage,
-			"a server's ECDSA key signs handshakes (digitalSignature), and nothing else: RFC 5280 §4.2.1.3")
+			"a server's ECDSA key signs handshakes (KeyUsage digitalSignature), and nothing else: RFC 5280 §4.2.1.3")
 	})
 
 	t.Run("works_in_a_handshake", func(t *testing.T) {

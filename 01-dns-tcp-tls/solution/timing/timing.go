@@ -44,8 +44,8 @@ type Phases struct {
 	Total time.Duration
 
 	// Reused says that the connection was there from an earlier request. DNS,
-	// TCP and TLS are zero then: if a dial was begun, the request did not wait
-	// for it.
+	// TCP and TLS are zero then: if a new connection was begun (a dial), the
+	// request did not wait for it.
 	Reused bool
 	// Resumed says that TLS took up an earlier session, which saves it the
 	// certificates. It is false on a connection that was reused.

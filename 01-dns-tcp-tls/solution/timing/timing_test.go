@@ -89,7 +89,7 @@ func TestPhases(t *testing.T) {
 		h := hooks(ctx)
 		h.GotConn(httptrace.GotConnInfo{Reused: true})
 		h.GotFirstResponseByte()
-		assert.True(t, rec.Phases().Reused, "the hook GotConn was called, of a connection that was used before")
+		assert.True(t, rec.Phases().Reused, "Reused is false, and GotConn was called with a GotConnInfo that says that the connection was used before")
 		assert.Equal(t, []string{"first byte"}, told, "what the hooks were told that the context held before Trace: those are called, too")
 		assert.Equal(t, "a table for two", ctx.Value(key{}), "a value that the context held before Trace: the new context is made from the old one")
 		cancel()

@@ -94,8 +94,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 // If nothing was sent, any request may. Otherwise it must be harmless twice:
 // its method is GET, HEAD, OPTIONS, TRACE, PUT or DELETE (RFC 9110 §9.2.2, in
 // capitals, §9.1; "" means GET), or it has an Idempotency-Key that is not empty, by which the
-// backend can tell a repetition. And in either case its body must be there once
-// more: there is none (Body is nil or http.NoBody), or GetBody returns it anew.
+// backend can tell a repetition. And then, be it by method or by key, its body must
+// be there once more: there is none (Body is nil or http.NoBody), or GetBody
+// returns it anew.
 func May(req *http.Request, sent bool) bool {
 	// TODO(retry): Three questions, in the order of the comment above. Was anything sent?
 	// Does it do harm twice? Is the body there once more?
@@ -108,8 +109,9 @@ func (t *Transport) try(req *http.Request) (*http.Response, error) {
 	// TODO(retry): Note the request in the budget. Then, again and again: pick a backend, make
 	// an attempt of req (call attempt), send it. Return an answer at once. After an
 	// error ask whether there may be another attempt, the budget last.
-	// If req has a GetBody, each further attempt needs a body of its own from it,
-	// which only Send closes: make it when there is a backend to send it to.
+	// If req has a GetBody, each further attempt needs a body of its own from it: put
+	// it into the copy that attempt returns. Only Send closes it, so make it when there
+	// is a backend to send it to.
 	return nil, errors.New("retry: nothing was sent")
 }
 

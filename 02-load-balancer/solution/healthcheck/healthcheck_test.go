@@ -243,5 +243,5 @@ func finish(t *testing.T, f func()) {
 		}
 	}
 	stuck.Store(true)
-	require.Fail(t, "Observe has not returned after a second", "Is there a way out that does not unlock t.mu? (defer has none.) And Observe must not call Up, which locks it, too")
+	require.Fail(t, "Observe has not returned after a second", "Does every return unlock t.mu? defer t.mu.Unlock() sees to that. And Observe must not call Up, which locks it, too")
 }

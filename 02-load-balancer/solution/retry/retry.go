@@ -95,8 +95,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 // If nothing was sent, any request may. Otherwise it must be harmless twice:
 // its method is GET, HEAD, OPTIONS, TRACE, PUT or DELETE (RFC 9110 §9.2.2, in
 // capitals, §9.1; "" means GET), or it has an Idempotency-Key that is not empty, by which the
-// backend can tell a repetition. And in either case its body must be there once
-// more: there is none (Body is nil or http.NoBody), or GetBody returns it anew.
+// backend can tell a repetition. And then, be it by method or by key, its body must
+// be there once more: there is none (Body is nil or http.NoBody), or GetBody
+// returns it anew.
 func May(req *http.Request, sent bool) bool {
 	//workshop:begin return false
 	//workshop:todo Three questions, in the order of the comment above. Was anything sent?
@@ -123,8 +124,9 @@ func (t *Transport) try(req *http.Request) (*http.Response, error) {
 	//workshop:todo Note the request in the budget. Then, again and again: pick a backend, make
 	//workshop:todo an attempt of req (call attempt), send it. Return an answer at once. After an
 	//workshop:todo error ask whether there may be another attempt, the budget last.
-	//workshop:todo If req has a GetBody, each further attempt needs a body of its own from it,
-	//workshop:todo which only Send closes: make it when there is a backend to send it to.
+	//workshop:todo If req has a GetBody, each further attempt needs a body of its own from it: put
+	//workshop:todo it into the copy that attempt returns. Only Send closes it, so make it when there
+	//workshop:todo is a backend to send it to.
 	t.budget.Request() // once a request: if retries counted, they would earn more of their kind
 	err := balancer.ErrNoBackend
 	var tried []*balancer.Backend
@@ -133,16 +135,15 @@ func (t *Transport) try(req *http.Request) (*http.Response, error) {
 		if b == nil {
 			return nil, err
 		}
+		out, sent := attempt(req)
 		if len(tried) > 0 && req.GetBody != nil {
 			body, failure := req.GetBody() // not before there is a backend: Send alone will close it
 			if failure != nil {
 				return nil, errors.Join(err, failure)
 			}
-			req = req.WithContext(req.Context()) // a copy: the request is its caller's
-			req.Body = body
+			out.Body = body // of the copy: the request is its caller's
 		}
 		tried = append(tried, b)
-		out, sent := attempt(req)
 		resp, failure := t.send(out, b)
 		if failure == nil {
 			return resp, nil

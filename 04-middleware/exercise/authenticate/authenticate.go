@@ -138,9 +138,9 @@ func (b *bouncer) handle(c *gin.Context) {
 	// TODO(authenticate): Get the token by Bearer. None was sent: return if b.optional, so that the next
 	// handler has its turn, otherwise refuse with NoToken. Longer than MaxLength:
 	// refuse with BadToken. Then let b.parser read it into a Claims
-	// (ParseWithClaims), with a key function that returns b.key and asks the token
-	// nothing. Refuse with BadToken if that fails, or if there is no subject.
-	// Otherwise note the principal.
+	// (ParseWithClaims with its address, &claims), with a key function that returns
+	// b.key and asks the token nothing. Refuse with BadToken if that fails, or if
+	// there is no subject. Otherwise note the principal.
 	// The reference imports, besides what stands above: "clicktocode.example/04-middleware/problem", "clicktocode.example/04-middleware/request", "strings".
 }
 

@@ -99,8 +99,8 @@ type limiter struct {
 func (l *limiter) handle(c *gin.Context) {
 	// TODO(ratelimit): In l.buckets.With(Key(l.client(c)), …), take a token at the time l.now(), or find out
 	// how long it takes until there is one. Whoever need not wait enters: return. All
-	// others are refused, outside of With: Retry-After first, in whole seconds and
-	// rounded up, then problem.Abort. A refusal takes no token.
+	// others are refused, outside of With: Retry-After first (c.Header), in whole
+	// seconds and rounded up, then problem.Abort. A refusal takes no token.
 	// The reference imports, besides what stands above: "clicktocode.example/04-middleware/problem", "net/http", "strconv".
 }
 

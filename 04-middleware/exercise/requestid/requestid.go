@@ -61,7 +61,7 @@ func New(c Config) (gin.HandlerFunc, error) {
 func handle(c *gin.Context, header string) {
 	// TODO(requestid): Take the ID from c.Request.Header[header], if it is there once and Sane.
 	// Otherwise make one (crypto/rand). Note it in the request's context, and set
-	// it in the answer's header: the same one.
+	// it in the answer's header (c.Header): the same one.
 	// The reference imports, besides what stands above: "clicktocode.example/04-middleware/request", "crypto/rand".
 }
 

@@ -6,7 +6,7 @@
 // meanwhile is used beside the new one.
 //
 //workshop:caught-by TestLimit/keeps_the_clock_and_the_bucket_together
-//workshop:says carried out of it
+//workshop:says use the bucket, within With
 package ratelimit
 
 import (

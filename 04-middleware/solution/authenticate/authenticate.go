@@ -143,9 +143,9 @@ func (b *bouncer) handle(c *gin.Context) {
 	//workshop:todo Get the token by Bearer. None was sent: return if b.optional, so that the next
 	//workshop:todo handler has its turn, otherwise refuse with NoToken. Longer than MaxLength:
 	//workshop:todo refuse with BadToken. Then let b.parser read it into a Claims
-	//workshop:todo (ParseWithClaims), with a key function that returns b.key and asks the token
-	//workshop:todo nothing. Refuse with BadToken if that fails, or if there is no subject.
-	//workshop:todo Otherwise note the principal.
+	//workshop:todo (ParseWithClaims with its address, &claims), with a key function that returns
+	//workshop:todo b.key and asks the token nothing. Refuse with BadToken if that fails, or if
+	//workshop:todo there is no subject. Otherwise note the principal.
 	token, sent := Bearer(c.Request.Header)
 	if !sent {
 		if !b.optional {

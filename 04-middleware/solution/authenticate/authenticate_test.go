@@ -125,7 +125,7 @@ func TestHandler(t *testing.T) {
 		}{{"without scope", without("scope")}, {`with "scope": ""`, with("scope", "")}} {
 			d.enters(t, d.sign(row.change), "a good token "+row.is)
 			require.NotNil(t, d.who, "a good token %s: nobody was noted", row.is)
-			assert.Empty(t, d.who.Scopes, "the scopes noted of a good token %s, after one with orders:write: it holds none, not an empty one, and not those of the request before", row.is)
+			assert.Empty(t, d.who.Scopes, "the scopes noted of a good token %s, after one with orders:write, are %q: it holds none, not an empty one (strings.Split makes one of \"\"), and not those of the request before", row.is, d.who.Scopes)
 		}
 	})
 
@@ -136,7 +136,8 @@ func TestHandler(t *testing.T) {
 		d.meanwhile = leave
 		r := httptest.NewRequestWithContext(ctx, "GET", "/orders", nil)
 		r.Header.Set("Authorization", "Bearer "+d.sign(nil))
-		require.Equal(t, http.StatusOK, d.ask(r).Code, "the status for a good token")
+		answer := d.ask(r)
+		require.Equal(t, http.StatusOK, answer.Code, "a good token, whose sub is ada: "+mustEnter, answer.Body)
 		require.NotNil(t, d.who, "a good token, whose sub is ada: nobody was noted")
 		require.Equal(t, "01K30T8Z", request.ID(d.ctx), "the request's ID was noted before, and the handlers behind do not find it in the request's context. The new context must be made from the one that the request has, c.Request.Context()")
 		require.ErrorIs(t, d.left, context.Canceled, "the client left while the handler behind was at work, and the request's context does not say so: it works for nobody. The new context must be made from the one that the request has. (gin's own c passes for a context, and never ends)")
@@ -553,10 +554,13 @@ func (d *door) get(fields ...string) *httptest.ResponseRecorder {
 	return d.ask(r)
 }
 
+// mustEnter is what is said of a good token that was refused. It takes the answer.
+const mustEnter = "it must come in. The answer was %s\nIf it is ParseWithClaims that refuses it, print its error: it says why"
+
 func (d *door) enters(t testing.TB, token, is string) {
 	t.Helper()
 	answer := d.get("Bearer " + token)
-	require.Equal(t, http.StatusOK, answer.Code, "%s: it must come in. The answer was %s", is, answer.Body)
+	require.Equal(t, http.StatusOK, answer.Code, "%s: "+mustEnter, is, answer.Body)
 }
 
 func (d *door) refuses(t testing.TB, token, is string) {

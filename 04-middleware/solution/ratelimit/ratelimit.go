@@ -103,8 +103,8 @@ func (l *limiter) handle(c *gin.Context) {
 	//workshop:begin
 	//workshop:todo In l.buckets.With(Key(l.client(c)), …), take a token at the time l.now(), or find out
 	//workshop:todo how long it takes until there is one. Whoever need not wait enters: return. All
-	//workshop:todo others are refused, outside of With: Retry-After first, in whole seconds and
-	//workshop:todo rounded up, then problem.Abort. A refusal takes no token.
+	//workshop:todo others are refused, outside of With: Retry-After first (c.Header), in whole
+	//workshop:todo seconds and rounded up, then problem.Abort. A refusal takes no token.
 	var wait time.Duration
 	l.buckets.With(Key(l.client(c)), func(bucket *rate.Limiter) {
 		t := l.now() // in here: outside, two requests might be counted in the wrong order
@@ -142,7 +142,7 @@ func Key(addr netip.Addr) netip.Prefix {
 	if addr.Is4() {
 		bits = 32
 	}
-	client, _ := addr.Prefix(bits) // fails for the zero Addr alone, and returns the zero Prefix then
+	client, _ := addr.Prefix(bits) // no error: so many bits it has, and of the zero Addr it is the zero Prefix
 	return client
 	//workshop:end
 }

@@ -290,7 +290,7 @@ func TestLimit(t *testing.T) {
 		})
 		first := d.statuses(t, 1, from("192.0.2.7"))
 		got := first + " " + await(t, second, "the second request must return") + " " + d.statuses(t, 1, from("192.0.2.7"))
-		require.Equal(t, "200 200 429", got, "a token each second, and Burst is 1. A request asks for the time (Config.Now), and before it can take its token, ten seconds go by; then a second request of the same client comes, and then a third. The first has the token of then, the second that of now, and there is none for the third. If it is otherwise, the second got to the bucket between the first one's look at the clock and its token, and a bucket that is asked about earlier times counts them twice. Only within With is nobody in between: ask for the time, and use the bucket, in there. A bucket that is carried out of it may even be forgotten, and replaced by a full one, before it is used")
+		require.Equal(t, "200 200 429", got, "a token each second, and Burst is 1. A request asks for the time (Config.Now), and before it can take its token, ten seconds go by; then a second request of the same client comes, and then a third. The first has the token of then, the second that of now, and there is none for the third. Ask for the time, and use the bucket, within With: only there is nobody in between, and a bucket that is asked about earlier times counts them twice")
 		require.Nil(t, d.fallen.Load(), "the handler panicked")
 	})
 

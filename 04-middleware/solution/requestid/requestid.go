@@ -65,7 +65,7 @@ func handle(c *gin.Context, header string) {
 	//workshop:begin
 	//workshop:todo Take the ID from c.Request.Header[header], if it is there once and Sane.
 	//workshop:todo Otherwise make one (crypto/rand). Note it in the request's context, and set
-	//workshop:todo it in the answer's header: the same one.
+	//workshop:todo it in the answer's header (c.Header): the same one.
 	var id string
 	if lines := c.Request.Header[header]; len(lines) == 1 && Sane(lines[0]) {
 		id = lines[0]

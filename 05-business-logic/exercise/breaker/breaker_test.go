@@ -339,7 +339,7 @@ func TestDo(t *testing.T) {
 			Now: func() time.Time { s.mu.Lock(); defer s.mu.Unlock(); return s.now },
 			OnChange: func(from, to breaker.State) {
 				looked := make(chan struct{})
-				go func() { s.State(); close(looked) }() // it takes the lock
+				go func() { s.Breaker.State(); close(looked) }() // it takes the lock
 				select {
 				case <-looked:
 					free = append(free, fmt.Sprint(from, " to ", to))
@@ -419,6 +419,14 @@ func (s *scene) pass(d time.Duration) {
 	s.now = s.now.Add(d)
 }
 
+// State is the breaker's, which takes the lock to tell.
+func (s *scene) State() breaker.State {
+	s.t.Helper()
+	told := make(chan breaker.State, 1)
+	go func() { told <- s.Breaker.State() }()
+	return receive(s.t, told, "State waits for the lock, and no call is about to begin or to end: is there a way out of enter or leave that does not give it back?")
+}
+
 // outcome is what a call of Do came to.
 type outcome struct {
 	called   bool
@@ -442,7 +450,7 @@ func (s *scene) do(ctx context.Context, call func(context.Context) error) outcom
 		got.err = s.Do(ctx, func(ctx context.Context) error { got.called = true; return call(ctx) })
 		got.exited = false
 	}()
-	return receive(s.t, done, "Do waits for the lock: is there a way out of enter or leave that does not give it back?")
+	return receive(s.t, done, "Do waits for the lock: is there a way out of enter or leave that does not give it back, or a Lock where it is locked already?")
 }
 
 // call is a call that returns err.

@@ -126,10 +126,10 @@ type placing struct {
 //
 //	{"lines": [{"dish": "ramen", "quantity": 2}], "payment_method": "pm_card_visa"}
 //
-// Who orders is the request's principal (request.From), whatever the body says.
-// The service gets the lines as they are, and judges them. PaymentMethod may be
-// empty: then place puts in Config.Method. If that is empty, too, the service gets
-// none, and judges that.
+// Who orders is the request's principal, whose token was checked: the Subject of
+// request.From(ctx), whatever the body says. The service gets the lines as they are,
+// and judges them. PaymentMethod may be empty: then place puts in Config.Method. If
+// that is empty, too, the service gets none, and judges that.
 //
 // The answer's status is 201, in whatever state the order is (asked again, the service
 // returns it as it stands), but 202 if that is order.Pending: it is kept, but whether
@@ -170,7 +170,7 @@ func (s *Controllers) place(c *gin.Context) {
 // *order.InvalidError, if err has one. An error's text (err.Error()) is never in it:
 // it names hosts, tables and users.
 func problemOf(err error) problem.Details {
-	// TODO(controller): One case for each line above. errors.Is finds a sentinel in what wraps it, and
+	// TODO(controller): One case for each line above. errors.Is finds order.ErrSoldOut in what wraps it, and
 	// errors.As an error of a type. kind makes the Details.
 	return problem.Details{}
 }

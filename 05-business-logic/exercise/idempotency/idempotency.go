@@ -136,10 +136,11 @@ func New(c Config) (*Keys, error) {
 // Answers are forgotten when their time is over, and some before it: see Config.
 // Where there is no room even so, it is ErrFull. Errors may be wrapped: use errors.Is.
 func (k *Keys) Do(ctx context.Context, customer, key string, body []byte, handle func(ctx context.Context) (Answer, error)) (answer Answer, replayed bool, err error) {
-	// TODO(idempotency): Under the lock, look at the record: none, another body, no answer yet, or an
-	// answer. If there is none, make room (roomLocked) and put one there before you
-	// unlock. Without the lock, call handle in the context that named makes. Then, in
-	// a deferred function, keep the answer (keepLocked) or delete the record.
+	// TODO(idempotency): Under the lock, forget what is too old (expireLocked) and look at the record:
+	// none, another body, no answer yet, or an answer. If there is none, make room
+	// (roomLocked) and put one there before you unlock. Without the lock, call handle
+	// in the context that named makes. Then, in a deferred function, keep the answer
+	// (keepLocked) or delete the record.
 	return Answer{}, false, nil
 }
 

@@ -29,7 +29,7 @@ func TestDo(t *testing.T) {
 		k := newKitchen(t, idempotency.Config{})
 		got := k.do("ada", "key-1", soup)
 		require.Equal(t, 1, k.handled(), "ada sends an order with key-1, which nobody has used: calls of handle")
-		assert.Equal(t, outcome{answer: said(201, 1)}, got, "ada sends an order with key-1, which nobody has used: what Do returns is what handle returned, and no replay")
+		assert.Equal(t, answered(201, 1), got.String(), "ada sends an order with key-1, which nobody has used: what Do returns is what handle returned, and no replay")
 	})
 
 	t.Run("sends_the_same_answer_again", func(t *testing.T) {
@@ -51,14 +51,14 @@ func TestDo(t *testing.T) {
 		k := newKitchen(t, idempotency.Config{})
 		k.do("ada", "key-1", soup)
 		got := k.do("ada", "key-2", soup)
-		assert.Equal(t, outcome{answer: said(201, 2)}, got, "ada sends an order with key-1, and then the same order with key-2: she wants another one, so handle is called, and that is its answer")
+		assert.Equal(t, answered(201, 2), got.String(), "ada sends an order with key-1, and then the same order with key-2: she wants another one, so handle is called, and that is its answer")
 	})
 
 	t.Run("keeps_customers_apart", func(t *testing.T) {
 		k := newKitchen(t, idempotency.Config{})
 		k.do("ada", "key-1", soup)
 		got := k.do("bob", "key-1", soup)
-		assert.Equal(t, outcome{answer: said(201, 2)}, got, "ada sends an order with key-1, and then bob sends the same order with key-1: that is his own order, and hers is none of his business. Clients make up keys, and some make up 1")
+		assert.Equal(t, answered(201, 2), got.String(), "ada sends an order with key-1, and then bob sends the same order with key-1: that is his own order, and hers is none of his business. Clients make up keys, and some make up 1")
 	})
 
 	t.Run("does_not_mix_up_customers_and_keys", func(t *testing.T) {
@@ -66,7 +66,7 @@ func TestDo(t *testing.T) {
 			k := newKitchen(t, idempotency.Config{})
 			k.do("ada"+between+"x", "y", soup)
 			got := k.do("ada", "x"+between+"y", soup)
-			require.Equal(t, outcome{answer: said(201, 2)}, got, "%q sends an order with the key %q, and %q the same one with %q: these are two customers. A text of both, one behind the other, is the same for them; a struct of both is not", "ada"+between+"x", "y", "ada", "x"+between+"y")
+			require.Equal(t, answered(201, 2), got.String(), "%q sends an order with the key %q, and %q the same one with %q: these are two customers. A text of both, one behind the other, is the same for them; a struct of both is not", "ada"+between+"x", "y", "ada", "x"+between+"y")
 		}
 	})
 
@@ -76,7 +76,7 @@ func TestDo(t *testing.T) {
 		got := k.do("ada", "key-1", stew)
 		require.ErrorIs(t, got.err, idempotency.ErrMismatch, "ada orders soup with key-1, has her answer, and orders stew with key-1: the error. The first answer would say that stew is coming, when it is soup (draft-ietf-httpapi-idempotency-key-header §2.7)")
 		assert.Equal(t, 1, k.handled(), "ada orders soup with key-1, and then stew with key-1: calls of handle. One key is for one order")
-		assert.Equal(t, outcome{answer: said(201, 1), replayed: true}, k.do("ada", "key-1", soup), "ada orders soup with key-1, then stew with key-1, which is refused, and asks for her soup again: whoever was refused has changed nothing, and soup is not cooked twice")
+		assert.Equal(t, replayed(201, 1), k.do("ada", "key-1", soup).String(), "ada orders soup with key-1, then stew with key-1, which is refused, and asks for her soup again: whoever was refused has changed nothing, and soup is not cooked twice")
 	})
 
 	t.Run("keeps_no_hold_of_the_body", func(t *testing.T) {
@@ -85,7 +85,7 @@ func TestDo(t *testing.T) {
 		k.wait(k.start("ada", "key-1", buffer, k.handle), "its handle has returned")
 		copy(buffer, stew) // of the same length, as a server's buffer that is used for the next request
 		got := k.do("ada", "key-1", soup)
-		assert.Equal(t, outcome{answer: said(201, 1), replayed: true}, got, "ada sends an order with key-1, then the buffer that held its body is used for something else, and she sends the order again: it is the same body. Remember its hash")
+		assert.Equal(t, replayed(201, 1), got.String(), "ada sends an order with key-1, then the buffer that held its body is used for something else, and she sends the order again: it is the same body. Remember its hash")
 	})
 
 	// A lock cannot be told from work in a bubble, so this one has real time.
@@ -93,9 +93,9 @@ func TestDo(t *testing.T) {
 		k := newKitchen(t, idempotency.Config{})
 		slow := k.startGated("ada", "key-1", soup)
 		got := k.wait(k.start("bob", "key-2", []byte(soup), k.handle), "the handle of ada's order takes its time, and bob's order waits for it: the lock is held while handle runs. Unlock before you call it")
-		assert.Equal(t, outcome{answer: said(201, 2)}, got, "bob's order, while ada's is under way")
+		assert.Equal(t, answered(201, 2), got.String(), "bob's order, while ada's is under way")
 		slow.open()
-		assert.Equal(t, outcome{answer: said(201, 1)}, k.wait(slow.done, "its handle has returned"), "ada's order, in the end")
+		assert.Equal(t, answered(201, 1), k.wait(slow.done, "its handle has returned").String(), "ada's order, in the end")
 	})
 
 	t.Run("refuses_the_second_click_while_the_first_is_under_way", func(t *testing.T) {
@@ -113,9 +113,9 @@ func TestDo(t *testing.T) {
 		second := k.start("ada", "key-1", []byte(soup), k.handle)
 		k.wait(second, "ada clicked twice: the second click waits for the first one, and has to be refused at once")
 		first.open()
-		require.Equal(t, outcome{answer: said(201, 1)}, k.wait(first.done, "its handle has returned"), "the first click gets the answer of its handle, whatever came meanwhile")
+		require.Equal(t, answered(201, 1), k.wait(first.done, "its handle has returned").String(), "the first click gets the answer of its handle, whatever came meanwhile")
 		third := k.do("ada", "key-1", soup)
-		require.Equal(t, outcome{answer: said(201, 1), replayed: true}, third, "ada clicked twice, and once more when the first click had its answer: that is the answer")
+		require.Equal(t, replayed(201, 1), third.String(), "ada clicked twice, and once more when the first click had its answer: that is the answer")
 		assert.Equal(t, 1, k.handled(), "three clicks with the same key and body: calls of handle")
 	})
 
@@ -186,7 +186,7 @@ func TestDo(t *testing.T) {
 			k.status = status
 			k.do("ada", "key-1", soup)
 			got := k.do("ada", "key-1", soup)
-			require.Equal(t, outcome{answer: said(k.status, 1), replayed: true}, got, "handle answered %d, and ada asks again: that is final (see final), so the answer is sent again", status)
+			require.Equal(t, replayed(k.status, 1), got.String(), "handle answered %d, and ada asks again: that is final (see final), so the answer is sent again", status)
 		}
 	})
 
@@ -194,10 +194,10 @@ func TestDo(t *testing.T) {
 		for _, status := range []int{500, 502, 503, 504, 429, 400, 422, 0} {
 			k := newKitchen(t, idempotency.Config{})
 			k.status = status
-			require.Equal(t, outcome{answer: said(k.status, 1)}, k.do("ada", "key-1", soup), "handle answered %d: the first one gets that", status)
+			require.Equal(t, answered(k.status, 1), k.do("ada", "key-1", soup).String(), "handle answered %d: the first one gets that", status)
 			k.status = 201
 			got := k.do("ada", "key-1", soup)
-			require.Equal(t, outcome{answer: said(201, 2)}, got, "handle answered %d, and ada asks again: that is not final (see final), so handle is called again. If it were remembered, whom we failed once we would fail for a day", status)
+			require.Equal(t, answered(201, 2), got.String(), "handle answered %d, and ada asks again: that is not final (see final), so handle is called again. If it were remembered, whom we failed once we would fail for a day", status)
 		}
 	})
 
@@ -207,7 +207,7 @@ func TestDo(t *testing.T) {
 		require.Equal(t, said(422, 1), k.do("ada", "key-1", soup).answer, "handle answered 422: the first one gets that")
 		k.status = 201
 		got := k.do("ada", "key-1", stew)
-		assert.Equal(t, outcome{answer: said(201, 2)}, got, "handle answered 422, so ada corrects her order and sends it with the same key: nothing was begun, and the key is as if it had never been used")
+		assert.Equal(t, answered(201, 2), got.String(), "handle answered 422, so ada corrects her order and sends it with the same key: nothing was begun, and the key is as if it had never been used")
 	})
 
 	t.Run("returns_the_error_of_handle", func(t *testing.T) {
@@ -223,7 +223,7 @@ func TestDo(t *testing.T) {
 		k.do("ada", "key-1", soup)
 		k.err = nil
 		got := k.do("ada", "key-1", soup)
-		assert.Equal(t, outcome{answer: said(201, 2)}, got, "handle returned an answer and an error, and ada asks again: what comes with an error counts for nothing, so handle is called again")
+		assert.Equal(t, answered(201, 2), got.String(), "handle returned an answer and an error, and ada asks again: what comes with an error counts for nothing, so handle is called again")
 	})
 
 	t.Run("calls_handle_in_its_own_goroutine", func(t *testing.T) {
@@ -247,7 +247,7 @@ func TestDo(t *testing.T) {
 		k := newKitchen(t, idempotency.Config{})
 		k.wait(k.start("ada", "key-1", []byte(soup), burns), "its handle has panicked")
 		got := k.do("ada", "key-1", soup)
-		assert.Equal(t, outcome{answer: said(201, 1)}, got, "handle panicked, and ada asks again: handle is called again. A record that is left behind says that the first request is under way, for ever. Delete it in a deferred function: that runs in a panic, too")
+		assert.Equal(t, answered(201, 1), got.String(), "handle panicked, and ada asks again: handle is called again. A record that is left behind says that the first request is under way, for ever. Delete it in a deferred function: that runs in a panic, too")
 	})
 
 	t.Run("frees_the_key_when_its_goroutine_ends", func(t *testing.T) {
@@ -258,7 +258,7 @@ func TestDo(t *testing.T) {
 		}), "its handle has ended its goroutine")
 		require.True(t, gone.exited, "handle ended its goroutine (runtime.Goexit, as t.FailNow does): so does Do, since it runs in that one")
 		got := k.do("ada", "key-1", soup)
-		assert.Equal(t, outcome{answer: said(201, 1)}, got, "handle ended its goroutine (runtime.Goexit), and ada asks again: handle is called again. Deferred functions run then, too")
+		assert.Equal(t, answered(201, 1), got.String(), "handle ended its goroutine (runtime.Goexit), and ada asks again: handle is called again. Deferred functions run then, too")
 	})
 
 	t.Run("keeps_the_answer_as_it_was", func(t *testing.T) {
@@ -315,9 +315,9 @@ func TestDo(t *testing.T) {
 		k := newKitchen(t, idempotency.Config{Lifetime: time.Hour})
 		require.Equal(t, said(201, 1), k.do("ada", "key-1", soup).answer, "ada sends an order with key-1, which nobody has used")
 		k.pass(time.Hour - 1)
-		require.Equal(t, outcome{answer: said(201, 1), replayed: true}, k.do("ada", "key-1", soup), "Lifetime is 1 h, and ada asks again after 1 h less 1 ns: the answer is remembered")
+		require.Equal(t, replayed(201, 1), k.do("ada", "key-1", soup).String(), "Lifetime is 1 h, and ada asks again after 1 h less 1 ns: the answer is remembered")
 		k.pass(1)
-		require.Equal(t, outcome{answer: said(201, 2)}, k.do("ada", "key-1", soup), "Lifetime is 1 h, and ada asks again after 1 h: nothing is known any more, so handle is called. expireLocked forgets what is too old")
+		require.Equal(t, answered(201, 2), k.do("ada", "key-1", soup).String(), "Lifetime is 1 h, and ada asks again after 1 h: nothing is known any more, so handle is called. expireLocked forgets what is too old")
 	})
 
 	t.Run("counts_the_time_from_the_answer", func(t *testing.T) {
@@ -327,18 +327,18 @@ func TestDo(t *testing.T) {
 			return k.handle(ctx)
 		}), "its handle has returned")
 		k.pass(50 * time.Minute)
-		require.Equal(t, outcome{answer: said(201, 1), replayed: true}, k.do("ada", "key-1", soup), "Lifetime is 1 h, handle took 50 minutes, and ada asks again 50 minutes later: the answer is remembered from when it was there")
+		require.Equal(t, replayed(201, 1), k.do("ada", "key-1", soup).String(), "Lifetime is 1 h, handle took 50 minutes, and ada asks again 50 minutes later: the answer is remembered from when it was there")
 	})
 
 	t.Run("forgets_the_oldest_where_there_is_no_room", func(t *testing.T) {
 		k := newKitchen(t, idempotency.Config{Max: 3})
 		for i := range 4 {
-			require.Equal(t, outcome{answer: said(201, i+1)}, k.do("ada", fmt.Sprint("key-", i+1), soup), "Max is 3, and ada sends order %d of 4, each with a key of its own", i+1)
+			require.Equal(t, answered(201, i+1), k.do("ada", fmt.Sprint("key-", i+1), soup).String(), "Max is 3, and ada sends order %d of 4, each with a key of its own", i+1)
 		}
 		for i := 2; i <= 4; i++ {
-			require.Equal(t, outcome{answer: said(201, i), replayed: true}, k.do("ada", fmt.Sprint("key-", i), soup), "Max is 3, and ada has sent key-1 to key-4: key-%d is one of the 3 that are left", i)
+			require.Equal(t, replayed(201, i), k.do("ada", fmt.Sprint("key-", i), soup).String(), "Max is 3, and ada has sent key-1 to key-4: key-%d is one of the 3 that are left", i)
 		}
-		assert.Equal(t, outcome{answer: said(201, 5)}, k.do("ada", "key-1", soup), "Max is 3, and ada has sent key-1 to key-4: key-1 was the oldest, so it was forgotten. roomLocked does it: without it, whoever makes up a key for each request fills the memory")
+		assert.Equal(t, answered(201, 5), k.do("ada", "key-1", soup).String(), "Max is 3, and ada has sent key-1 to key-4: key-1 was the oldest, so it was forgotten. roomLocked does it: without it, whoever makes up a key for each request fills the memory")
 	})
 
 	t.Run("never_forgets_what_is_under_way", func(t *testing.T) {
@@ -359,7 +359,7 @@ func TestDo(t *testing.T) {
 		require.ErrorIs(t, got.err, idempotency.ErrFull, "Max is 1, and ada's order is under way when bob's comes: the error. There is no answer to forget, so roomLocked returns false")
 		first.open()
 		k.wait(first.done, "its handle has returned")
-		assert.Equal(t, outcome{answer: said(201, 2)}, k.do("bob", "key-2", soup), "Max is 1, ada has her answer, and bob asks again: hers is forgotten")
+		assert.Equal(t, answered(201, 2), k.do("bob", "key-2", soup).String(), "Max is 1, ada has her answer, and bob asks again: hers is forgotten")
 	})
 
 	t.Run("names_the_request_for_handle", func(t *testing.T) {
@@ -390,7 +390,7 @@ func TestDo(t *testing.T) {
 			after = ctx.Err()
 			return k.handle(ctx)
 		}), "its handle has returned")
-		require.Equal(t, outcome{answer: said(201, 1)}, got, "ada left while her order was handled, and handle returned an answer: so does Do")
+		require.Equal(t, answered(201, 1), got.String(), "ada left while her order was handled, and handle returned an answer: so does Do")
 		require.NoError(t, before, "the error of handle's context, when ada is still there")
 		require.ErrorIs(t, after, context.Canceled, "the error of handle's context, when the one that Do was called with was cancelled: handle runs in that one. What it does when nobody waits any more, it decides itself")
 	})
@@ -404,7 +404,7 @@ func TestDo(t *testing.T) {
 			return k.handle(ctx)
 		}), "its handle has returned")
 		got := k.do("ada", "key-1", soup)
-		assert.Equal(t, outcome{answer: said(201, 1), replayed: true}, got, "ada left while her order was handled, the order was made (201), and she asks again: it is for her above all that answers are remembered. What counts is the answer, not whether somebody heard it")
+		assert.Equal(t, replayed(201, 1), got.String(), "ada left while her order was handled, the order was made (201), and she asks again: it is for her above all that answers are remembered. What counts is the answer, not whether somebody heard it")
 	})
 
 	t.Run("gives_handle_the_values_of_its_context", func(t *testing.T) {
@@ -473,7 +473,7 @@ func burns(context.Context) (idempotency.Answer, error) {
 // isCallers reports whether this is a goroutine that a test calls Do in.
 func isCallers() bool {
 	stack := string(debug.Stack())
-	return strings.Contains(stack, "(*kitchen).startIn.func") || strings.Contains(stack, "(*pass).do")
+	return strings.Contains(stack, "(*kitchen).startIn.func") || strings.Contains(stack, "(*pass).start.func")
 }
 
 // kitchen is Keys, and a handle that counts.
@@ -557,6 +557,26 @@ type outcome struct {
 	exited   bool // by runtime.Goexit
 }
 
+// String has all of it in one line.
+func (o outcome) String() string {
+	switch {
+	case o.panicked != nil:
+		return fmt.Sprint("panic: ", o.panicked)
+	case o.exited:
+		return "the end of its goroutine"
+	}
+	line := fmt.Sprintf("%s; replayed: %t", o.answer, o.replayed)
+	if o.err != nil {
+		line += fmt.Sprintf("; error: %q", o.err)
+	}
+	return line
+}
+
+// answered is the outcome for which handle was called, as order n, and replayed the one
+// of an answer that was sent before.
+func answered(status, n int) string { return outcome{answer: said(status, n)}.String() }
+func replayed(status, n int) string { return outcome{answer: said(status, n), replayed: true}.String() }
+
 // start calls Do in a goroutine of its own.
 func (k *kitchen) start(customer, key string, body []byte, handle func(context.Context) (idempotency.Answer, error)) <-chan outcome {
 	return k.startIn(context.WithValue(k.t.Context(), ctxKey{}, "here"), customer, key, body, handle)
@@ -603,7 +623,7 @@ func (k *kitchen) wait(done <-chan outcome, why string) outcome {
 // do calls Do, with a handle that returns at once.
 func (k *kitchen) do(customer, key, body string) outcome {
 	k.t.Helper()
-	got := k.wait(k.start(customer, key, []byte(body), k.handle), "handle returns at once, and nothing else is under way: is there a way out that does not unlock?")
+	got := k.wait(k.start(customer, key, []byte(body), k.handle), "handle returns at once, and nothing else is under way: is there a way out that does not unlock, or a Lock where it is locked already?")
 	require.Nil(k.t, got.panicked, "Do panicked, and handle did not")
 	return got
 }

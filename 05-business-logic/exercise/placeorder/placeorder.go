@@ -85,10 +85,10 @@ type Pricer = func(items []order.Item, menu []order.Dish) ([]order.Line, order.T
 // charge, which is the same one. Where it might fail, let one run at
 // a time, as package idempotency does: what one of them undoes is the other's, too.
 func Place(ctx context.Context, p order.Ports, price Pricer, r order.Request) (order.Order, error) {
-	// TODO(placeorder): If the order is there already (see existing), that is it. If not: ask for the
-	// menu, price, make the draft, reserve, charge o.Charge(), and save, detached.
-	// When a step fails, undo what was done before it. If another call has saved the
-	// order first, return that one: see quicker.
+	// TODO(placeorder): If the order is there already (see existing), that is it. If not (errors.Is, since
+	// errors come wrapped): ask for the menu, price, make the draft, reserve, charge
+	// o.Charge(), and save, detached. When a step fails, undo what was done before it. If
+	// another call has saved the order first, return that one: see quicker.
 	return order.Order{}, nil
 }
 
@@ -104,7 +104,7 @@ func nothingCollected(err error) bool {
 // was reserved for o. It does both, whatever becomes of either, and returns cause,
 // joined with the error of each that failed.
 func undo(ctx context.Context, p order.Ports, o order.Order, cause error) error {
-	// TODO(placeorder): Refund and Release, each of them detached. errors.Join leaves out what is nil.
+	// TODO(placeorder): Release, then Refund, each of them detached. errors.Join leaves out what is nil.
 	return cause
 }
 

@@ -171,7 +171,7 @@ func TestTotals(t *testing.T) {
 	t.Run("has_the_currency_of_the_dishes", func(t *testing.T) {
 		_, totals := price(t, items("sushi", 2, "miso", 1), kyoto, 1000, 800)
 		want := order.Totals{Subtotal: yen(2050), Discount: yen(205), Tax: yen(148), Total: yen(1993)}
-		require.Equal(t, shown(want), shown(totals), "Price of 2 sushi at 900 yen and 1 miso soup at 250, discount 1000 and tax 800 basis points: every amount is in the currency that stands on the menu, JPY. (8 %% of 1845 = 147.60, so 148)")
+		require.Equal(t, shown(want), shown(totals), "Price of 2 sushi at 900 yen and 1 miso soup at 250, discount 1000 and tax 800 basis points: every amount is in the currency that stands on the menu, JPY. (8 % of 1845 = 147.60, so 148)")
 	})
 }
 

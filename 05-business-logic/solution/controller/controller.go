@@ -127,10 +127,10 @@ type placing struct {
 //
 //	{"lines": [{"dish": "ramen", "quantity": 2}], "payment_method": "pm_card_visa"}
 //
-// Who orders is the request's principal (request.From), whatever the body says.
-// The service gets the lines as they are, and judges them. PaymentMethod may be
-// empty: then place puts in Config.Method. If that is empty, too, the service gets
-// none, and judges that.
+// Who orders is the request's principal, whose token was checked: the Subject of
+// request.From(ctx), whatever the body says. The service gets the lines as they are,
+// and judges them. PaymentMethod may be empty: then place puts in Config.Method. If
+// that is empty, too, the service gets none, and judges that.
 //
 // The answer's status is 201, in whatever state the order is (asked again, the service
 // returns it as it stands), but 202 if that is order.Pending: it is kept, but whether
@@ -196,7 +196,7 @@ func (s *Controllers) place(c *gin.Context) {
 // it names hosts, tables and users.
 func problemOf(err error) problem.Details {
 	//workshop:begin return problem.Details{}
-	//workshop:todo One case for each line above. errors.Is finds a sentinel in what wraps it, and
+	//workshop:todo One case for each line above. errors.Is finds order.ErrSoldOut in what wraps it, and
 	//workshop:todo errors.As an error of a type. kind makes the Details.
 	var soldOut *order.SoldOutError
 	var state *order.StateError

@@ -137,10 +137,11 @@ func New(c Config) (*Keys, error) {
 // Where there is no room even so, it is ErrFull. Errors may be wrapped: use errors.Is.
 func (k *Keys) Do(ctx context.Context, customer, key string, body []byte, handle func(ctx context.Context) (Answer, error)) (answer Answer, replayed bool, err error) {
 	//workshop:begin return Answer{}, false, nil
-	//workshop:todo Under the lock, look at the record: none, another body, no answer yet, or an
-	//workshop:todo answer. If there is none, make room (roomLocked) and put one there before you
-	//workshop:todo unlock. Without the lock, call handle in the context that named makes. Then, in
-	//workshop:todo a deferred function, keep the answer (keepLocked) or delete the record.
+	//workshop:todo Under the lock, forget what is too old (expireLocked) and look at the record:
+	//workshop:todo none, another body, no answer yet, or an answer. If there is none, make room
+	//workshop:todo (roomLocked) and put one there before you unlock. Without the lock, call handle
+	//workshop:todo in the context that named makes. Then, in a deferred function, keep the answer
+	//workshop:todo (keepLocked) or delete the record.
 	name, sum := id{customer, key}, sha256.Sum256(body)
 	k.mu.Lock()
 	k.expireLocked()

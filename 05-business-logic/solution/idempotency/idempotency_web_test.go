@@ -86,33 +86,21 @@ func TestHandler(t *testing.T) {
 			<-gate
 			c.String(http.StatusCreated, "soup")
 		}
-		post := func() <-chan *httptest.ResponseRecorder {
-			done := make(chan *httptest.ResponseRecorder, 1)
-			go func() { done <- p.post("ada", "key-1", soup) }()
-			return done
-		}
-		wait := func(done <-chan *httptest.ResponseRecorder) *httptest.ResponseRecorder {
-			select {
-			case got := <-done:
-				return got
-			case <-time.After(patience):
-				require.FailNow(t, "no answer", "POST /orders twice with key-1, the second one while the first is under way: the second has to be refused at once, and the first one answered when its handler has returned")
-				return nil
-			}
-		}
-		first := post()
+		const why = "POST /orders twice with key-1, the second one while the first is under way: the second has to be refused at once, and the first one answered when its handler has returned"
+		first := p.start("ada", "/orders", soup, "key-1")
 		select {
 		case <-entered:
 		case got := <-first:
 			require.FailNow(t, "the handler behind was not called", "POST /orders with key-1: the answer was %d", got.Code)
 		case <-time.After(patience):
-			require.FailNow(t, "the handler behind was not called")
+			patience = 200 * time.Millisecond
+			require.FailNow(t, "the handler behind was not called", "POST /orders with key-1, which nobody has used: Do neither returns nor calls handle")
 		}
-		second := wait(post())
+		second := p.wait(p.start("ada", "/orders", soup, "key-1"), why)
 		open()
 		require.Equal(t, http.StatusConflict, second.Code)
 		assert.NotEmpty(t, second.Header().Get("Retry-After"))
-		assert.Equal(t, http.StatusCreated, wait(first).Code)
+		assert.Equal(t, http.StatusCreated, p.wait(first, why).Code)
 	})
 
 	t.Run("remembers_no_answer_that_was_not_given", func(t *testing.T) {
@@ -233,13 +221,42 @@ func (p *pass) post(subject, key, body string) *httptest.ResponseRecorder {
 }
 
 func (p *pass) do(subject, path, body string, keys ...string) *httptest.ResponseRecorder {
-	rec := httptest.NewRecorder()
+	p.t.Helper()
+	return p.wait(p.start(subject, path, body, keys...), "POST "+path+", and nothing else is under way: is there a way out of Do that does not unlock, or a Lock where it is locked already?")
+}
+
+// reply is what a request came to.
+type reply struct {
+	*httptest.ResponseRecorder
+	fault string // in a panic
+}
+
+// start makes a request in a goroutine of its own.
+func (p *pass) start(subject, path, body string, keys ...string) <-chan reply {
 	req := httptest.NewRequestWithContext(context.Background(), http.MethodPost, path, strings.NewReader(body))
 	req.Header.Set("Subject", subject)
 	for _, key := range keys {
 		req.Header.Add("Idempotency-Key", key)
 	}
-	fault := panics.In(func() { p.engine.ServeHTTP(rec, req) })
-	assert.Empty(p.t, fault, "POST %s panicked", path)
-	return rec
+	done := make(chan reply, 1)
+	go func() {
+		rec := httptest.NewRecorder()
+		fault := panics.In(func() { p.engine.ServeHTTP(rec, req) })
+		done <- reply{rec, fault}
+	}()
+	return done
+}
+
+// wait is the answer to a request, which must not be long in coming.
+func (p *pass) wait(done <-chan reply, why string) *httptest.ResponseRecorder {
+	p.t.Helper()
+	select {
+	case got := <-done:
+		assert.Empty(p.t, got.fault, "a request panicked")
+		return got.ResponseRecorder
+	case <-time.After(patience):
+		patience = 200 * time.Millisecond
+		require.FailNow(p.t, "no answer", why)
+		return nil
+	}
 }

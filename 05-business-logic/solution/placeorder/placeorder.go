@@ -86,10 +86,10 @@ type Pricer = func(items []order.Item, menu []order.Dish) ([]order.Line, order.T
 // a time, as package idempotency does: what one of them undoes is the other's, too.
 func Place(ctx context.Context, p order.Ports, price Pricer, r order.Request) (order.Order, error) {
 	//workshop:begin return order.Order{}, nil
-	//workshop:todo If the order is there already (see existing), that is it. If not: ask for the
-	//workshop:todo menu, price, make the draft, reserve, charge o.Charge(), and save, detached.
-	//workshop:todo When a step fails, undo what was done before it. If another call has saved the
-	//workshop:todo order first, return that one: see quicker.
+	//workshop:todo If the order is there already (see existing), that is it. If not (errors.Is, since
+	//workshop:todo errors come wrapped): ask for the menu, price, make the draft, reserve, charge
+	//workshop:todo o.Charge(), and save, detached. When a step fails, undo what was done before it. If
+	//workshop:todo another call has saved the order first, return that one: see quicker.
 	if o, err := existing(ctx, p, r); !errors.Is(err, order.ErrNotFound) {
 		return o, err
 	}
@@ -145,7 +145,7 @@ func nothingCollected(err error) bool {
 // joined with the error of each that failed.
 func undo(ctx context.Context, p order.Ports, o order.Order, cause error) error {
 	//workshop:begin return cause
-	//workshop:todo Refund and Release, each of them detached. errors.Join leaves out what is nil.
+	//workshop:todo Release, then Refund, each of them detached. errors.Join leaves out what is nil.
 	// Released first: should this process die in between, no order of this ID comes about
 	// that would count on what is about to be paid back.
 	release := detached(ctx, func(ctx context.Context) error { return p.Stock.Release(ctx, o.ID) })

@@ -333,6 +333,16 @@ func TestUndo(t *testing.T) {
 		})
 	}
 
+	t.Run("what_has_returned_leaves_no_timer", func(t *testing.T) {
+		r := newRestaurant()
+		r.faults.Before(ordertest.Create, failing(unsaved))
+		var released context.Context
+		r.faults.Before(ordertest.Release, func(ctx context.Context) error { released = ctx; return nil })
+		r.refused(t, unsaved, request, "Place, and Create failed")
+		require.NotNil(t, released, "Place, and Create failed: %s was not called", ordertest.Release)
+		assert.ErrorIs(t, released.Err(), context.Canceled, "Place, and Create failed: the context of Release, when Place has returned. It has to be over: its timer, and what hangs on it, would stay for all of %v otherwise, for each call. context.WithTimeout returns a cancel: defer it", placeorder.Patience)
+	})
+
 	t.Run("what_the_context_carries_is_kept", func(t *testing.T) {
 		type key struct{}
 		r := newRestaurant()
@@ -403,7 +413,8 @@ func TestAgain(t *testing.T) {
 		r.faults.Before(ordertest.Create, func(context.Context) error { return order.ErrUnknown })
 		r.place(t, context.Background(), request)
 		r.faults.Before(ordertest.Create, nil)
-		o := r.placed(t, request)
+		o, err := r.place(t, context.Background(), request)
+		require.NoError(t, err, "Place, and nobody knows whether the order was saved (Create: ErrUnknown), and Place again with the same ID: nothing was undone the first time, so it goes on")
 		assert.Equal(t, order.Paid, o.State, "Place, and nobody knows whether the order was saved, and Place again with the same ID: State")
 		r.consistent(t, "Place, and nobody knows whether the order was saved, and Place again with the same ID")
 	})
@@ -658,7 +669,8 @@ func inBubble() time.Duration {
 func (r *restaurant) placed(t *testing.T, req order.Request) order.Order {
 	t.Helper()
 	o, err := r.place(t, context.Background(), req)
-	require.NoError(t, err, "Place for %v, of which there are enough, and nothing fails", req.Items)
+	require.NotErrorIs(t, err, order.ErrNotFound, "Place for %v, of which there are enough, and no step fails. Where no order is there yet, the error of existing wraps ErrNotFound: == does not see that, errors.Is does", req.Items)
+	require.NoError(t, err, "Place for %v, of which there are enough, and no step fails", req.Items)
 	require.Equal(t, "order-1", o.ID, "Place for %v: the order that it returns has the ID of the request", req.Items)
 	return o
 }

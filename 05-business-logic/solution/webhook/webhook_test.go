@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	stripewebhook "github.com/stripe/stripe-go/v85/webhook"
 
+	"clicktocode.example/01-dns-tcp-tls/panics"
 	"clicktocode.example/05-business-logic/solution/webhook"
 )
 
@@ -311,7 +313,7 @@ func FuzzVerify(f *testing.F) {
 	f.Fuzz(func(t *testing.T, payload []byte, header string) {
 		v, err := webhook.New(webhook.Config{Secret: secret})
 		require.NoError(t, err)
-		got, err := v.Verify(payload, header)
+		got, err := patient{v}.Verify(payload, header)
 		if err != nil {
 			require.Empty(t, got.ID, "Verify returned an error, and an event")
 			return
@@ -361,14 +363,46 @@ func (c *clock) time() time.Time {
 	return c.now
 }
 
+// patient is a Verifier whose Verify must not be long in returning.
+type patient struct{ *webhook.Verifier }
+
+// stuck is set when a call has not returned, so that none is waited for as long again.
+var stuck atomic.Bool
+
+func (p patient) Verify(payload []byte, header string) (webhook.Event, error) {
+	type outcome struct {
+		event webhook.Event
+		err   error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		var got outcome
+		if fault := panics.In(func() { got.event, got.err = p.Verifier.Verify(payload, header) }); fault != "" {
+			got = outcome{err: fmt.Errorf("Verify panicked: %s", fault)}
+		}
+		done <- got
+	}()
+	limit := 2 * time.Second
+	if stuck.Load() {
+		limit /= 20
+	}
+	select {
+	case got := <-done:
+		return got.event, got.err
+	case <-time.After(limit):
+		stuck.Store(true)
+		return webhook.Event{}, fmt.Errorf("Verify has not returned after %v: is there a loop that does not end, or a Lock where it is locked already?", limit)
+	}
+}
+
 // verifier is one by whose clock it is noon.
-func verifier(t *testing.T, c webhook.Config) (*webhook.Verifier, *clock) {
+func verifier(t *testing.T, c webhook.Config) (patient, *clock) {
 	t.Helper()
 	clock := &clock{now: noon}
 	c.Secret, c.Now = secret, clock.time
 	v, err := webhook.New(c)
 	require.NoError(t, err)
-	return v, clock
+	return patient{v}, clock
 }
 
 // paid is an event as Stripe writes it, which is not as encoding/json would.

@@ -127,7 +127,7 @@ func (a *Aside[V]) Get(ctx context.Context, store kv.Store, key string, load fun
 // miss will replace it. Any other error is store's, as it is. With an error, v is
 // zero.
 func (a *Aside[V]) Peek(store kv.Store, key string) (v V, found bool, err error) {
-	// TODO(cacheaside): Get the item, and decode it.
+	// TODO(cacheaside): Get the item, and decode it: decode[V](item).
 	return v, false, nil
 }
 

@@ -73,10 +73,11 @@ FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[]) WI
 // Create may be called by many goroutines at once. It ends with ctx, and then its
 // error wraps ctx's. It does not change o.
 func Create(ctx context.Context, db Beginner, o order.Order, also ...func(context.Context, *sqlx.Tx) error) error {
-	// TODO(createorder): First oneCurrency. Then begin, and defer a Rollback: after a Commit it does
-	// nothing. Then insertOrder with orderRow(o), insertLines with lineRows(o), and
-	// also. Each error up to there goes through failed, those of oneCurrency and also,
-	// too. What Commit itself returns may be an ErrUnknown: ask Refused.
+	// TODO(createorder): First oneCurrency. Then begin, and once its error is checked, defer a Rollback:
+	// after a Commit it does nothing. Then, by tx.ExecContext (go doc sql.Tx),
+	// insertOrder with orderRow(o), and insertLines with lineRows(o); and call also.
+	// Each error up to there goes through failed, those of oneCurrency and also, too.
+	// What Commit itself returns may be an ErrUnknown: ask Refused.
 	// The reference imports, besides what stands above: "clicktocode.example/06-database-cache/pgfault", "errors".
 	return nil
 }
@@ -122,7 +123,8 @@ var rules = map[rule]error{
 //
 // It does not look at the text: that is in the server's language (lc_messages).
 func domain(ctx context.Context, err error) error {
-	// TODO(createorder): errors.As for a *pq.Error, then look up its Code and Constraint in rules.
+	// TODO(createorder): errors.As for a *pq.Error, then look up its Code and Constraint in rules. All
+	// else: pgfault.Of.
 	return err
 }
 

@@ -27,7 +27,8 @@ type Call struct {
 func (c Call) String() string { return c.Op + " " + c.Key }
 
 // Memory is a kv.Cache in memory. Its clock is time.Now, in whole seconds, as
-// memcached's. The zero value is empty and ready.
+// memcached's. The zero value is empty and ready. To keep a nil item panics, as with a
+// memcache.Client: an error might be ignored, and the test would pass.
 type Memory struct {
 	mu     sync.Mutex // guards what follows; not held while hooks run
 	items  map[string]entry
@@ -109,6 +110,13 @@ func (m *Memory) begin(op, key string, item *memcache.Item) error {
 	return nil
 }
 
+// some panics unless there is an item, and says which call had none.
+func some(call string, item *memcache.Item) {
+	if item == nil {
+		panic(call + " was called with a nil item: where there is none to keep, do not call it")
+	}
+}
+
 func legal(key string) bool {
 	return len(key) <= 250 && !slices.ContainsFunc([]byte(key), func(c byte) bool { return c <= ' ' || c == 0x7f })
 }
@@ -160,6 +168,7 @@ func (m *Memory) Get(key string) (*memcache.Item, error) {
 
 // Set implements kv.Cache.
 func (m *Memory) Set(item *memcache.Item) error {
+	some("Set", item)
 	if err := m.begin("set", item.Key, item); err != nil {
 		return err
 	}
@@ -170,6 +179,7 @@ func (m *Memory) Set(item *memcache.Item) error {
 
 // Add implements kv.Cache.
 func (m *Memory) Add(item *memcache.Item) error {
+	some("Add", item)
 	if err := m.begin("add", item.Key, item); err != nil {
 		return err
 	}
@@ -183,6 +193,7 @@ func (m *Memory) Add(item *memcache.Item) error {
 
 // CompareAndSwap implements kv.Cache.
 func (m *Memory) CompareAndSwap(item *memcache.Item) error {
+	some("CompareAndSwap", item)
 	if err := m.begin("cas", item.Key, item); err != nil {
 		return err
 	}

@@ -149,7 +149,7 @@ func (a *Aside[V]) Get(ctx context.Context, store kv.Store, key string, load fun
 // zero.
 func (a *Aside[V]) Peek(store kv.Store, key string) (v V, found bool, err error) {
 	//workshop:begin return v, false, nil
-	//workshop:todo Get the item, and decode it.
+	//workshop:todo Get the item, and decode it: decode[V](item).
 	item, err := store.Get(key)
 	if err != nil {
 		return v, false, err

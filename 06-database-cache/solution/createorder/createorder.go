@@ -76,10 +76,11 @@ FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[]) WI
 // error wraps ctx's. It does not change o.
 func Create(ctx context.Context, db Beginner, o order.Order, also ...func(context.Context, *sqlx.Tx) error) error {
 	//workshop:begin return nil
-	//workshop:todo First oneCurrency. Then begin, and defer a Rollback: after a Commit it does
-	//workshop:todo nothing. Then insertOrder with orderRow(o), insertLines with lineRows(o), and
-	//workshop:todo also. Each error up to there goes through failed, those of oneCurrency and also,
-	//workshop:todo too. What Commit itself returns may be an ErrUnknown: ask Refused.
+	//workshop:todo First oneCurrency. Then begin, and once its error is checked, defer a Rollback:
+	//workshop:todo after a Commit it does nothing. Then, by tx.ExecContext (go doc sql.Tx),
+	//workshop:todo insertOrder with orderRow(o), and insertLines with lineRows(o); and call also.
+	//workshop:todo Each error up to there goes through failed, those of oneCurrency and also, too.
+	//workshop:todo What Commit itself returns may be an ErrUnknown: ask Refused.
 	if err := oneCurrency(o); err != nil {
 		return failed(ctx, o, "check", err)
 	}
@@ -154,7 +155,8 @@ var rules = map[rule]error{
 // It does not look at the text: that is in the server's language (lc_messages).
 func domain(ctx context.Context, err error) error {
 	//workshop:begin return err
-	//workshop:todo errors.As for a *pq.Error, then look up its Code and Constraint in rules.
+	//workshop:todo errors.As for a *pq.Error, then look up its Code and Constraint in rules. All
+	//workshop:todo else: pgfault.Of.
 	var said *pq.Error
 	if errors.As(err, &said) {
 		if broken, found := rules[rule{string(said.Code), said.Constraint}]; found {

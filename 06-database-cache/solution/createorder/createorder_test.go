@@ -282,7 +282,7 @@ func TestCreate(t *testing.T) {
 		nobody := listener.Addr().String()
 		require.NoError(t, listener.Close())
 		require.ErrorIs(t, create(t, open(t, "postgres://postgres@"+nobody+"/shop?sslmode=disable"), sample("refused", 1)), order.ErrUnavailable,
-			"nobody listens at the database's address: nothing was done, and that is known")
+			"nobody listens at the database's address: nothing was done, and that is known. What an error means that is not in rules, domain asks pgfault.Of")
 	})
 
 	t.Run("a_connection_lost_before_COMMIT_leaves_nothing", func(t *testing.T) {
@@ -458,7 +458,11 @@ func createIn(t *testing.T, ctx context.Context, db createorder.Beginner, o orde
 		require.Empty(t, fault, "Create of the order %.20q panicked", o.ID)
 		return err
 	case <-time.After(3 * time.Second):
-		require.Fail(t, "Create does not return", "Create of the order %.20q has not returned within 3 s, whatever its context. Nothing here takes as long", o.ID)
+		why := "Nothing here takes as long"
+		if ctx.Err() != nil {
+			why = "Its context has ended: begin the transaction in ctx, and send each statement in it"
+		}
+		require.Fail(t, "Create does not return", "Create of the order %.20q has not returned within 3 s. %s", o.ID, why)
 		return nil
 	}
 }

@@ -254,16 +254,16 @@ func TestGiven(t *testing.T) {
 // What is given works with a right do.
 func TestSuite(t *testing.T) {
 	t.Run("is_a_cache", func(t *testing.T) {
-		m := &kvtest.Memory{}
-		c, err := degrade.New(m, degrade.Config{})
+		s := newScene(t)
+		c, err := degrade.New(s.memory, degrade.Config{})
 		require.NoError(t, err)
-		require.NoError(t, c.Set(soup))
-		require.ErrorIs(t, c.Add(soup), memcache.ErrNotStored, "Add, of what is there")
-		item, err := c.Get(key)
-		require.NoError(t, err)
-		require.NoError(t, c.CompareAndSwap(item))
-		require.ErrorIs(t, c.CompareAndSwap(item), memcache.ErrCASConflict, "CompareAndSwap, with a CAS ID that was used")
-		require.NoError(t, c.Delete(key))
+		var item *memcache.Item
+		require.NoError(t, s.call(t, func() error { return c.Set(soup) }), "Set")
+		require.ErrorIs(t, s.call(t, func() error { return c.Add(soup) }), memcache.ErrNotStored, "Add, of what is there")
+		require.NoError(t, s.call(t, func() (err error) { item, err = c.Get(key); return err }), "Get, of what is there")
+		require.NoError(t, s.call(t, func() error { return c.CompareAndSwap(item) }), "CompareAndSwap, of what Get returned")
+		require.ErrorIs(t, s.call(t, func() error { return c.CompareAndSwap(item) }), memcache.ErrCASConflict, "CompareAndSwap, with a CAS ID that was used")
+		require.NoError(t, s.call(t, func() error { return c.Delete(key) }), "Delete, of what is there")
 	})
 }
 

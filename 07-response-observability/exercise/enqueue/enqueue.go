@@ -60,9 +60,9 @@ type Outbox struct {
 // asked of the database. Subject and Text may be empty. Of the other errors, see
 // pgfault.Of; after one of these, tx can only be rolled back.
 func (b *Outbox) Enqueue(ctx context.Context, tx *sqlx.Tx, m order.Mail) error {
-	// TODO(enqueue): An INSERT into outbox (key, "to", subject, text) by tx; the other columns have
-	// their defaults. What is to happen if the key is there already, PostgreSQL's ON
-	// CONFLICT says. Before it: is m.Key empty, or m.To?
+	// TODO(enqueue): An INSERT into outbox (key, "to", subject, text) by tx.ExecContext; the other
+	// columns have their defaults. What is to happen if the key is there already,
+	// PostgreSQL's ON CONFLICT says. Before it: is m.Key empty, or m.To?
 	return nil
 }
 

@@ -114,12 +114,12 @@ func New(c Config) (*Metrics, error) {
 //
 //   - A panic is a 500, and goes on as it came, http.ErrAbortHandler as well: whoever
 //     stands in front is to cut the connection.
-//   - If the client has left, which is to say that the request's context is at its
-//     end by context.Canceled, then what would be a 500 or above is StatusClientLeft,
-//     and so is an answer that was never begun: nobody was there to be failed. That
-//     goes for a panic's 500, whatever it panicked with. It goes on all the same, to
-//     whoever writes it to the log, where a bug is found. An answer that was begun
-//     below 500 keeps its status.
+//   - If the client has left, which is to say that r.Context().Err() is
+//     context.Canceled, then what would be a 500 or above is StatusClientLeft, and so
+//     is an answer that was never begun: nobody was there to be failed. That goes for a
+//     panic's 500, whatever it panicked with. It goes on all the same, to whoever
+//     writes it to the log, where a bug is found. An answer that was begun below 500
+//     keeps its status.
 //
 // The handler serves many requests, also at once: what belongs to one is made for each.
 //
@@ -146,9 +146,9 @@ func (m *Metrics) Wrap(next http.Handler) http.Handler {
 //     0 to 1, and the first error would be seen by nobody
 //   - m.duration, with the same two, has observed the time, whatever the status, in
 //     seconds, with their fractions, and not rounded. If there is a span in r's
-//     context, and it is sampled, then with an exemplar {trace_id: …}
-//     (prometheus.ExemplarObserver), in hexadecimal digits. The trace of one that is
-//     not sampled is nowhere to be found
+//     context (trace.SpanContextFromContext), and it is sampled (IsSampled), then with
+//     an exemplar {trace_id: …} (prometheus.ExemplarObserver), in hexadecimal digits.
+//     The trace of one that is not sampled is nowhere to be found
 func (m *Metrics) count(r *http.Request, status int, took time.Duration) {
 	// TODO(redmetrics): m.requests.WithLabelValues(…) is the counter of these labels. In a histogram, the
 	// same returns an Observer, which is a prometheus.ExemplarObserver as well.

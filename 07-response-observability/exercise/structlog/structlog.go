@@ -112,7 +112,7 @@ func (h *Handler) then(step func(slog.Handler) slog.Handler) *Handler {
 // group that is open. They are redacted once, here, and not with every line. h
 // itself stays as it is.
 func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	// TODO(structlog): Redact each of them, into a slice of your own: the caller keeps theirs. Then h.then.
+	// TODO(structlog): Redact each of them. Then h.then.
 	return h
 }
 

@@ -61,9 +61,9 @@ type Outbox struct {
 // pgfault.Of; after one of these, tx can only be rolled back.
 func (b *Outbox) Enqueue(ctx context.Context, tx *sqlx.Tx, m order.Mail) error {
 	//workshop:begin return nil
-	//workshop:todo An INSERT into outbox (key, "to", subject, text) by tx; the other columns have
-	//workshop:todo their defaults. What is to happen if the key is there already, PostgreSQL's ON
-	//workshop:todo CONFLICT says. Before it: is m.Key empty, or m.To?
+	//workshop:todo An INSERT into outbox (key, "to", subject, text) by tx.ExecContext; the other
+	//workshop:todo columns have their defaults. What is to happen if the key is there already,
+	//workshop:todo PostgreSQL's ON CONFLICT says. Before it: is m.Key empty, or m.To?
 	if err := complete(m); err != nil {
 		return fmt.Errorf("enqueue: mail %q: %w", m.Key, err) // not by a constraint: that would end the order's transaction
 	}

@@ -3,6 +3,7 @@ package enqueue_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"clicktocode.example/01-dns-tcp-tls/panics"
 	"clicktocode.example/05-business-logic/order"
 	"clicktocode.example/06-database-cache/pgtest"
 	"clicktocode.example/06-database-cache/solution/createorder"
@@ -47,10 +49,16 @@ func begin(t *testing.T, db *sqlx.DB) *sqlx.Tx {
 	return tx
 }
 
-// start is b.Enqueue in a goroutine of its own.
+// start is b.Enqueue in a goroutine of its own. A panic is an error, too.
 func start(ctx context.Context, b *enqueue.Outbox, tx *sqlx.Tx, m order.Mail) <-chan error {
 	done := make(chan error, 1)
-	go func() { done <- b.Enqueue(ctx, tx, m) }()
+	go func() {
+		var err error
+		if fault := panics.In(func() { err = b.Enqueue(ctx, tx, m) }); fault != "" {
+			err = errors.New("Enqueue panicked: " + fault)
+		}
+		done <- err
+	}()
 	return done
 }
 
@@ -351,7 +359,8 @@ func TestEnqueue(t *testing.T) {
 		tx := begin(t, db)
 		ctx, stop := context.WithCancel(t.Context())
 		stop()
-		err := b.Enqueue(ctx, tx, mail("late"))
+		err, returned := result(start(ctx, b, tx, mail("late")))
+		require.True(t, returned, "Enqueue in a context that has ended has not returned")
 		require.ErrorIs(t, err, context.Canceled, "Enqueue in a context that has ended")
 		require.ErrorIs(t, err, order.ErrUnavailable, "the error is one of package order's: see pgfault.Of")
 	})
@@ -377,7 +386,7 @@ func TestEnqueue(t *testing.T) {
 			Totals:  order.Totals{Subtotal: eur(1000), Discount: eur(0), Tax: eur(0), Total: eur(1000)},
 			Created: time.Unix(1700000000, 0).UTC(), Updated: time.Unix(1700000000, 0).UTC(),
 		}
-		confirm := func(ctx context.Context, tx *sqlx.Tx) error { return b.Enqueue(ctx, tx, mail("confirmation-"+o.ID)) }
+		confirm := func(_ context.Context, tx *sqlx.Tx) error { return call(t, b, tx, mail("confirmation-"+o.ID)) }
 		require.NoError(t, createorder.Create(t.Context(), db, o, confirm), "an order is created, with its mail in the same transaction")
 		require.Equal(t, 1, there(t, db, "confirmation-o-1"), "an order was created, with its mail in the same transaction")
 		require.ErrorIs(t, createorder.Create(t.Context(), db, o, confirm), order.ErrExists, "the same order once more, by a customer who had got no answer")

@@ -389,9 +389,22 @@ func TestServers(t *testing.T) {
 		for range 3 {
 			g, err := stampede.New[string](client, stampede.Config{Poll: time.Millisecond})
 			require.NoError(t, err)
-			defer g.Close()
 			groups = append(groups, g)
 		}
+		defer func() {
+			closed := make(chan struct{})
+			go func() {
+				defer close(closed)
+				for _, g := range groups {
+					g.Close()
+				}
+			}()
+			select {
+			case <-closed:
+			case <-time.After(2 * time.Second):
+				assert.Fail(t, "Close does not return", "three replicas were closed 2 s ago, and Close waits for what fly calls: is there a way out that does not unlock, a Lock where it is locked already, or a loop in lead that does not end with ctx?")
+			}
+		}()
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
 		const callers = 60
@@ -463,7 +476,7 @@ type scene struct {
 // bubble runs f in a bubble, with a scene of n replicas.
 func bubble(t *testing.T, n int, f func(t *testing.T, s *scene)) (leaked string) {
 	t.Helper()
-	const hint = "a second has passed, and nothing here takes time: a loop asks the cache all the time, without the wait of Config.Poll, or does not end with ctx, or a lock is not given back"
+	const hint = "a second has passed, and nothing here takes time: a loop asks the cache all the time, without the wait of Config.Poll, or does not end with ctx, or a lock is not given back, or is asked for where it is held already"
 	return kvtest.Bubble(t, hint, func(t *testing.T, m *kvtest.Memory) {
 		ctx, cancel := context.WithCancel(context.Background())
 		s := &scene{memory: m, ctx: ctx, end: make(chan struct{})}

@@ -438,6 +438,10 @@ func (s *scene) getIn(t *testing.T, ctx context.Context, v dish, found bool, err
 	return got
 }
 
+// patience is how long a call may take. Once one has not returned, the others are not
+// waited for as long.
+var patience = time.Second
+
 // soon fails unless f returns soon.
 func soon(t *testing.T, f func()) {
 	t.Helper()
@@ -446,8 +450,9 @@ func soon(t *testing.T, f func()) {
 	select {
 	case fault := <-done:
 		require.Empty(t, fault, "it panicked")
-	case <-time.After(time.Second):
-		require.FailNow(t, "no end", "it has not returned after a second, and nothing here takes time: is there a loop that does not end, or a lock that somebody holds?")
+	case <-time.After(patience):
+		patience = 200 * time.Millisecond
+		require.FailNow(t, "no end", "it has not returned, and nothing here takes time: is there a loop that does not end, or a lock that somebody holds?")
 	}
 }
 

@@ -430,6 +430,10 @@ func TestEach(t *testing.T) {
 	})
 }
 
+// patience is how long Each may take. Once it has not returned, the others are not waited
+// for as long.
+var patience = 5 * time.Second
+
 // numbers calls Each, and returns the numbers that row has read, up to stop's first error.
 func numbers(t *testing.T, ctx context.Context, db *sqlx.DB, query string, stop func(n int) error, args ...any) (got []int, err error) {
 	t.Helper()
@@ -456,8 +460,9 @@ func numbers(t *testing.T, ctx context.Context, db *sqlx.DB, query string, stop 
 	select {
 	case r := <-done:
 		return r.got, r.err
-	case <-time.After(5 * time.Second):
-		require.Fail(t, "Each does not return", "of %s", query)
+	case <-time.After(patience):
+		patience = time.Second
+		require.FailNow(t, "Each does not return", "of %s. Next is false at the end of the rows, and stays so: does the loop end with it?", query)
 		return nil, nil
 	}
 }

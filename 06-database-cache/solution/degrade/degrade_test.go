@@ -136,7 +136,7 @@ func TestCache(t *testing.T) {
 		for i := range 2 * failures {
 			require.ErrorIs(t, s.delete(t), memcache.ErrCacheMiss, "call %d, 30 s after the last failure. Retry is 30 s, so the first one is made, as the probe; the cache is well again, so it is not down any more, and all are made", i+1)
 		}
-		assert.False(t, s.cache.Down(), "Down, after a probe that succeeded")
+		assert.False(t, s.down(t), "Down, after a probe that succeeded")
 	})
 
 	t.Run("counts_anew_when_it_is_back", func(t *testing.T) {
@@ -354,6 +354,13 @@ func (s *scene) call(t *testing.T, f func() error) error {
 	return s.receive(t, start(f))
 }
 
+// down is what Down says.
+func (s *scene) down(t *testing.T) (is bool) {
+	t.Helper()
+	require.NoError(t, s.call(t, func() error { is = s.cache.Down(); return nil }), "Down")
+	return is
+}
+
 func start(f func() error) chan error {
 	done := make(chan error, 1)
 	go func() {
@@ -377,19 +384,25 @@ func (s *scene) hang(t *testing.T) (done chan error, end func()) {
 	done = start(func() error { return s.cache.Delete("v1:none") })
 	select {
 	case <-s.entered:
-	case <-time.After(time.Second):
-		require.FailNow(t, "no call", "a call, which may be made now, has not reached the cache itself after a second")
+	case <-time.After(patience):
+		patience = 200 * time.Millisecond
+		require.FailNow(t, "no call", "a call, which may be made now, has not reached the cache itself")
 	}
 	return done, end
 }
+
+// patience is how long a call may take. Once one has not returned, the others are not
+// waited for as long.
+var patience = time.Second
 
 func (s *scene) receive(t *testing.T, done chan error) error {
 	t.Helper()
 	select {
 	case err := <-done:
 		return err
-	case <-time.After(time.Second):
-		require.FailNow(t, "no end", "a call has not returned after a second. Is the lock held while a call runs, or is there a way out of do that does not give it back?")
+	case <-time.After(patience):
+		patience = 200 * time.Millisecond
+		require.FailNow(t, "no end", "a call has not returned. Is the lock held while a call runs, is there a way out of do that does not give it back, or a Lock where it is locked already?")
 		return nil
 	}
 }

@@ -449,6 +449,10 @@ func (r reader) set(t *testing.T, value string) (got string) {
 	return got
 }
 
+// patience is how long a call may take. Once one has not returned, the others are not
+// waited for as long.
+var patience = time.Second
+
 // soon fails unless f returns soon.
 func soon(t *testing.T, f func()) {
 	t.Helper()
@@ -457,8 +461,9 @@ func soon(t *testing.T, f func()) {
 	select {
 	case fault := <-done:
 		require.Empty(t, fault, "it panicked")
-	case <-time.After(time.Second):
-		require.FailNow(t, "no end", "it has not returned after a second, and nothing here takes time: is there a loop that does not end?")
+	case <-time.After(patience):
+		patience = 200 * time.Millisecond
+		require.FailNow(t, "no end", "it has not returned, and nothing here takes time: is there a loop that does not end?")
 	}
 }
 
@@ -493,7 +498,8 @@ func explore(t *testing.T, kept string, switches int, actors ...string) {
 		if fault != "" {
 			require.FailNow(t, "an order of the steps has gone wrong", fault)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(5 * patience):
+		patience = 200 * time.Millisecond
 		require.FailNow(t, "no end", "the readers and writers have not come to an end: is there a loop that waits for somebody else?")
 	}
 }

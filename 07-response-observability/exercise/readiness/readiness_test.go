@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"clicktocode.example/01-dns-tcp-tls/panics"
 	"clicktocode.example/07-response-observability/exercise/readiness"
 )
 
@@ -53,12 +54,55 @@ func ask(handler http.HandlerFunc, r *http.Request) (code int, body string) {
 	return w.Code, strings.TrimSpace(w.Body.String())
 }
 
+// hint is what to think about when there is no answer.
+const hint = "Is there a loop that waits until all is well, or a context that neither the request nor Config.Timeout ends?"
+
+// patience is how long there may be no answer. Once there was none, the others are not
+// waited for as long.
+var patience = 6 * time.Second
+
+// answered is ask, of a handler that must not be long.
+func answered(t *testing.T, handler http.HandlerFunc, r *http.Request) (code int, body string) {
+	t.Helper()
+	done := make(chan string, 1)
+	go func() { done <- panics.In(func() { code, body = ask(handler, r) }) }()
+	select {
+	case fault := <-done:
+		require.Empty(t, fault, "GET %s panicked", r.URL)
+	case <-time.After(patience):
+		waited := patience
+		patience = 500 * time.Millisecond
+		require.FailNow(t, "no answer", "GET %s has no answer after %s. %s", r.URL, waited, hint)
+	}
+	return code, body
+}
+
+// bubble runs f where time is at its command (testing/synctest). What waits for ever
+// would end all tests of the package, or none: so it is caught, and a clock outside
+// watches.
+func bubble(t *testing.T, f func(t *testing.T)) {
+	t.Helper()
+	ended := make(chan string, 1)
+	go func() {
+		fault := ""
+		defer func() { ended <- fault }() // also where f failed, and this goroutine with it
+		fault = panics.In(func() { synctest.Test(t, f) })
+	}()
+	select {
+	case fault := <-ended:
+		require.Empty(t, fault, "a check, or who waits for one, still waits when all is over. %s", hint)
+	case <-time.After(patience):
+		patience = 500 * time.Millisecond
+		require.FailNow(t, "no answer", "GET /readyz has no answer. %s", hint)
+	}
+}
+
 // ready asks h.Ready, for five seconds at most, and returns its answer in parts.
 func ready(t *testing.T, h *readiness.Health) (code int, status readiness.Status, failed []string) {
 	t.Helper()
 	ctx, stop := context.WithTimeout(t.Context(), 5*time.Second)
 	defer stop()
-	code, body := ask(h.Ready, httptest.NewRequest(http.MethodGet, "/readyz", nil).WithContext(ctx))
+	code, body := answered(t, h.Ready, httptest.NewRequest(http.MethodGet, "/readyz", nil).WithContext(ctx))
 	var said struct {
 		Status readiness.Status `json:"status"`
 		Failed []string         `json:"failed"`
@@ -195,14 +239,14 @@ func TestReady(t *testing.T) {
 		}
 	})
 	t.Run("does_not_wait_for_a_check_that_hangs", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
 			h := health(t, readiness.Config{Shared: []readiness.Check{{Name: "postgres", Do: hangs}, {Name: "memcached", Do: hangs}}, Timeout: 200 * time.Millisecond})
 			h.Started()
 			// Whoever asks gives up after 5 seconds, so that this test ends.
 			ctx, stop := context.WithTimeout(t.Context(), 5*time.Second)
 			defer stop()
 			begin := time.Now()
-			code, body := ask(h.Ready, httptest.NewRequest(http.MethodGet, "/readyz", nil).WithContext(ctx))
+			code, body := answered(t, h.Ready, httptest.NewRequest(http.MethodGet, "/readyz", nil).WithContext(ctx))
 			took := time.Since(begin)
 			require.NotEmpty(t, body, "GET /readyz has no body: it is what answer writes")
 			require.Equal(t, 200*time.Millisecond, took, "GET /readyz took %v, with a database and a cache that do not answer and a Timeout of 200ms, which bounds all checks together: a balancer takes who is slow to answer for dead", took)
@@ -210,7 +254,7 @@ func TestReady(t *testing.T) {
 		})
 	})
 	t.Run("names_the_one_that_hangs_and_no_other", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
 			checks := []readiness.Check{{Name: "postgres", Do: hangs}}
 			for _, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"} {
 				checks = append(checks, readiness.Check{Name: name, Do: func(ctx context.Context) error { return ctx.Err() }})
@@ -223,7 +267,7 @@ func TestReady(t *testing.T) {
 		})
 	})
 	t.Run("ends_its_checks_when_whoever_asked_has_left", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
 			ended := make(chan time.Duration, 1)
 			begin := time.Now()
 			h := health(t, readiness.Config{Shared: []readiness.Check{{Name: "postgres", Do: func(ctx context.Context) error {
@@ -237,7 +281,7 @@ func TestReady(t *testing.T) {
 			h.Started()
 			ctx, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer stop()
-			ask(h.Ready, httptest.NewRequest(http.MethodGet, "/readyz", nil).WithContext(ctx))
+			answered(t, h.Ready, httptest.NewRequest(http.MethodGet, "/readyz", nil).WithContext(ctx))
 			select {
 			case took := <-ended:
 				require.Equal(t, 100*time.Millisecond, took, "a check ended %v after GET /readyz, whose client left after 100ms: the checks' context is made of the request's", took)
@@ -249,7 +293,7 @@ func TestReady(t *testing.T) {
 	t.Run("ends_its_context_with_the_answer", func(t *testing.T) {
 		given := make(chan context.Context, 1)
 		h := replica(t, well, func(ctx context.Context) error { given <- ctx; return nil })
-		_, body := ask(h.Ready, httptest.NewRequest(http.MethodGet, "/readyz", nil)) // whose context does not end
+		_, body := answered(t, h.Ready, httptest.NewRequest(http.MethodGet, "/readyz", nil)) // whose context does not end
 		require.Contains(t, body, `"ready"`, "GET /readyz of a replica that has started, and whose checks all pass")
 		require.Len(t, given, 1, "checks of the database that were made for GET /readyz")
 		require.Error(t, (<-given).Err(), "GET /readyz is answered, and the context of its checks has not ended: its timer, and whatever a check has left running, stay until Timeout is over, several times a second. context.WithTimeout returns the function that ends it, for a defer")

@@ -24,6 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/trace"
 
+	"clicktocode.example/01-dns-tcp-tls/panics"
 	"clicktocode.example/07-response-observability/exercise/redmetrics"
 )
 
@@ -58,13 +59,57 @@ func (m tally) serve(t *testing.T, r *http.Request, h http.HandlerFunc) (panicke
 	}()
 	select {
 	case panicked = <-done:
-	case <-time.After(3 * time.Second):
-		require.Fail(t, "stuck", "%s %s: the wrapped handler has not returned after three seconds", r.Method, r.URL)
+	case <-time.After(patience):
+		patience = 200 * time.Millisecond
+		require.FailNow(t, "stuck", "%s %s: the wrapped handler has not returned. %s", r.Method, r.URL, hint)
 	}
 	if err, ok := panicked.(error); ok && err != http.ErrAbortHandler {
 		require.NoError(t, err, "%s %s: Wrap's handler panicked", r.Method, r.URL)
 	}
 	return panicked
+}
+
+// hint is what to think about when a handler does not return.
+const hint = "Is there a loop that does not end, a way out that does not unlock, or a Lock where it is locked already?"
+
+// patience is how long a handler may take. Once one has not returned, the others are
+// not waited for as long.
+var patience = 3 * time.Second
+
+// bubble runs f where time is at its command (testing/synctest). A lock that is not
+// given back would hang a bubble for ever, so a clock outside watches.
+func bubble(t *testing.T, f func(*testing.T)) {
+	t.Helper()
+	soon(t, "the wrapped handler", func() { synctest.Test(t, f) })
+}
+
+// soon fails unless f returns soon.
+func soon(t *testing.T, what string, f func()) {
+	t.Helper()
+	ended := make(chan string, 1)
+	go func() {
+		fault := ""
+		defer func() { ended <- fault }() // also where f failed, and this goroutine with it
+		fault = panics.In(f)
+	}()
+	select {
+	case fault := <-ended:
+		require.Empty(t, fault, "%s waits for something that never comes, or has panicked", what)
+	case <-time.After(patience):
+		patience = 200 * time.Millisecond
+		require.FailNow(t, "stuck", "%s has not returned. %s", what, hint)
+	}
+}
+
+// shut closes server, which waits for its handlers, but not for ever.
+func shut(server *httptest.Server) {
+	closed := make(chan struct{})
+	go func() { defer close(closed); server.Close() }()
+	select {
+	case <-closed:
+	case <-time.After(patience):
+		patience = 200 * time.Millisecond
+	}
 }
 
 // ask is serve for a GET of a handler that notes a route, and answers by that status.
@@ -367,7 +412,7 @@ func TestDuration(t *testing.T) {
 	took := func(t *testing.T, d time.Duration, panics bool) *dto.Histogram {
 		t.Helper()
 		m := newTally(t)
-		synctest.Test(t, func(*testing.T) {
+		bubble(t, func(*testing.T) {
 			defer func() { _ = recover() }()
 			m.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 				if time.Sleep(d); panics {
@@ -422,7 +467,7 @@ func TestOneHandler(t *testing.T) {
 	apart := func(t *testing.T) tally {
 		t.Helper()
 		m := newTally(t)
-		synctest.Test(t, func(*testing.T) {
+		bubble(t, func(*testing.T) {
 			h := m.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 				redmetrics.SetRoute(r.Context(), r.URL.Path)
 				if time.Sleep(time.Second); r.URL.Path == "/orders" {
@@ -440,7 +485,7 @@ func TestOneHandler(t *testing.T) {
 	atOnce := func(t *testing.T) tally {
 		t.Helper()
 		m := newTally(t)
-		synctest.Test(t, func(*testing.T) {
+		bubble(t, func(*testing.T) {
 			var h http.Handler
 			h = m.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 				redmetrics.SetRoute(r.Context(), r.URL.Path)
@@ -482,7 +527,7 @@ func TestExemplar(t *testing.T) {
 		m := newTally(t)
 		r := get("/menu")
 		span := trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, SpanID: trace.SpanID{1}, TraceFlags: flags})
-		synctest.Test(t, func(*testing.T) {
+		bubble(t, func(*testing.T) {
 			defer func() { _ = recover() }()
 			m.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(250 * time.Millisecond) })).
 				ServeHTTP(httptest.NewRecorder(), r.WithContext(trace.ContextWithSpanContext(r.Context(), span)))
@@ -558,9 +603,18 @@ func TestSeries(t *testing.T) {
 		send := func() {
 			r := get(fmt.Sprintf("/%x", made.Uint64()))
 			r.Method = fmt.Sprintf("M%X", made.Uint32())
-			require.NotPanics(t, func() { h.ServeHTTP(httptest.NewRecorder(), r) })
+			h.ServeHTTP(httptest.NewRecorder(), r)
 		}
-		send()
+		all := func(n int) {
+			for range n / 100 { // a hundred at a time: a busy machine takes long for all
+				soon(t, "the wrapped handler", func() {
+					for range 100 {
+						send()
+					}
+				})
+			}
+		}
+		all(100)
 		count := func() (n int) {
 			for _, name := range []string{requests, failed, duration, inFlight} {
 				found, _ := m.series(t, name)
@@ -569,11 +623,9 @@ func TestSeries(t *testing.T) {
 			return n
 		}
 		first := count()
-		for range 10_000 {
-			send()
-		}
+		all(10_000)
 		require.Equal(t, first, count(), "the number of series after 10,000 more requests with paths and methods that a stranger made up. Each series takes memory, here and in Prometheus, for as long as both live")
-		m.counted(t, "10,001 requests without a route", 10_001, requests, "method=other", "route=none", "status=4xx")
+		m.counted(t, "10,100 requests without a route", 10_100, requests, "method=other", "route=none", "status=4xx")
 	})
 	t.Run("please_the_linter", func(t *testing.T) {
 		m := newTally(t)
@@ -596,7 +648,7 @@ func TestWriter(t *testing.T) {
 			<-more
 			_, _ = io.WriteString(w, "fish\n")
 		})))
-		defer server.Close()
+		defer shut(server)
 		defer func() { // also when something fails
 			select {
 			case <-more:
@@ -617,7 +669,7 @@ func TestWriter(t *testing.T) {
 		close(more)
 		require.True(t, lines.Scan(), "%v", lines.Err())
 		require.Equal(t, "fish", lines.Text())
-		server.Close() // waits for the handler
+		shut(server) // waits for the handler
 		m.counted(t, "an answer that streams", 1, requests, "method=GET", "route=none", "status=2xx")
 	})
 	t.Run("can_be_taken_over", func(t *testing.T) {
@@ -634,7 +686,7 @@ func TestWriter(t *testing.T) {
 			defer close(over)
 			h.ServeHTTP(w, r)
 		}))
-		defer server.Close()
+		defer shut(server)
 		conn, err := net.Dial("tcp", server.Listener.Addr().String())
 		require.NoError(t, err)
 		defer conn.Close()
@@ -678,7 +730,9 @@ func TestRouters(t *testing.T) {
 		ctx := redmetrics.WithRoute(t.Context())
 		m.serve(t, get("/orders/17").WithContext(ctx), func(_ http.ResponseWriter, r *http.Request) { redmetrics.SetRoute(r.Context(), "/orders/:id") })
 		m.counted(t, "a handler in front has called WithRoute", 1, requests, "method=GET", "route=/orders/:id", "status=2xx")
-		require.Equal(t, "/orders/:id", redmetrics.Route(ctx), "Route of the context that has come from WithRoute")
+		var route string
+		soon(t, "Route", func() { route = redmetrics.Route(ctx) })
+		require.Equal(t, "/orders/:id", route, "Route of the context that has come from WithRoute")
 	})
 }
 
@@ -687,15 +741,19 @@ func TestRouters(t *testing.T) {
 //workshop:guard TestSetRoute/...
 func TestSetRoute(t *testing.T) {
 	t.Run("does_nothing_without_a_place", func(t *testing.T) {
-		redmetrics.SetRoute(t.Context(), "/menu")
-		assert.Equal(t, redmetrics.NoRoute, redmetrics.Route(t.Context()))
+		soon(t, "SetRoute or Route", func() {
+			redmetrics.SetRoute(t.Context(), "/menu")
+			assert.Equal(t, redmetrics.NoRoute, redmetrics.Route(t.Context()))
+		})
 	})
 	t.Run("takes_the_last_and_empty_for_none", func(t *testing.T) {
 		ctx := redmetrics.WithRoute(t.Context())
-		redmetrics.SetRoute(ctx, "/menu")
-		assert.Equal(t, "/menu", redmetrics.Route(ctx))
-		redmetrics.SetRoute(ctx, "")
-		assert.Equal(t, redmetrics.NoRoute, redmetrics.Route(ctx))
+		soon(t, "SetRoute or Route", func() {
+			redmetrics.SetRoute(ctx, "/menu")
+			assert.Equal(t, "/menu", redmetrics.Route(ctx))
+			redmetrics.SetRoute(ctx, "")
+			assert.Equal(t, redmetrics.NoRoute, redmetrics.Route(ctx))
+		})
 	})
 }
 

@@ -372,11 +372,16 @@ func TestWrite(t *testing.T) {
 		a := get(t, "application/xml", soup())
 		require.NotEmpty(t, a.body, "GET with Accept: application/xml: nothing was sent of an order. Write asks Negotiate for the form")
 		rec := httptest.NewRecorder()
-		require.Error(t, representation.Write(rec, httptest.NewRequest(http.MethodGet, "/", nil), 200, struct{}{}), "Write of a struct{}, which has no form")
+		var err error
+		soon(t, "Write of a struct{}", func() {
+			err = representation.Write(rec, httptest.NewRequest(http.MethodGet, "/", nil), 200, struct{}{})
+		})
+		require.Error(t, err, "Write of a struct{}, which has no form")
 		assert.Empty(t, rec.Body.String(), "what was sent of it")
 	})
 
 	t.Run("says_HEAD_what_a_GET_would_have", func(t *testing.T) {
+		length := len(get(t, "application/xml", soup()).body)
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			_ = representation.Write(w, r, 200, soup())
 		}))
@@ -390,7 +395,7 @@ func TestWrite(t *testing.T) {
 		body, err := io.ReadAll(resp.Body)
 		require.NoError(t, err)
 		require.Empty(t, body)
-		assert.EqualValues(t, len(get(t, "application/xml", soup()).body), resp.ContentLength, "HEAD with Accept: application/xml: Content-Length (RFC 9110 §9.3.2)")
+		assert.EqualValues(t, length, resp.ContentLength, "HEAD with Accept: application/xml: Content-Length (RFC 9110 §9.3.2)")
 		assert.Equal(t, "application/xml; charset=utf-8", resp.Header.Get("Content-Type"), "HEAD with Accept: application/xml: Content-Type (RFC 9110 §9.3.2)")
 	})
 }
@@ -440,8 +445,7 @@ func ask(t *testing.T, method string, accept ...string) (a answer) {
 	t.Helper()
 	rec, r := httptest.NewRecorder(), request(method, accept)
 	rec.Header()["Vary"] = []string{"Accept-Encoding", "Origin"}
-	fault := panics.In(func() { a.mediaType, a.ok = representation.Negotiate(rec, r) })
-	require.Empty(t, fault, "%s with Accept %q: Negotiate has panicked", method, accept)
+	soon(t, fmt.Sprintf("%s with Accept %q: Negotiate", method, accept), func() { a.mediaType, a.ok = representation.Negotiate(rec, r) })
 	a.status, a.header, a.body = rec.Code, rec.Header(), rec.Body.String()
 	return a
 }
@@ -450,10 +454,9 @@ func ask(t *testing.T, method string, accept ...string) (a answer) {
 func get(t *testing.T, accept string, v any) answer {
 	t.Helper()
 	rec, r := httptest.NewRecorder(), request(http.MethodGet, []string{accept})
-	fault := panics.In(func() {
+	soon(t, fmt.Sprintf("GET with Accept: %s: Write", accept), func() {
 		assert.NoError(t, representation.Write(rec, r, http.StatusOK, v), "GET with Accept: %s", accept)
 	})
-	require.Empty(t, fault, "GET with Accept: %s: Write has panicked", accept)
 	return answer{status: rec.Code, header: rec.Header(), body: rec.Body.String()}
 }
 
@@ -529,23 +532,30 @@ func choose(t *testing.T, lines []string, offers string) string {
 		}
 	}
 	wereLines, were := slices.Clone(lines), slices.Clone(list)
-	type result struct{ said, fault string }
-	done := make(chan result, 1)
-	go func() {
-		var r result
-		r.fault = panics.In(func() { r.said = said(representation.Choose(lines, list)) })
-		done <- r
-	}()
-	for range 100 { // a second of this program: the time that a busy machine stands still does not count
+	var chosen string
+	soon(t, fmt.Sprintf("as in: lines %q, offers %q. Choose", wereLines, were), func() { chosen = said(representation.Choose(lines, list)) })
+	require.Equal(t, wereLines, lines, "as in: lines %q, offers %q. Choose has changed the lines, which are the request's: others read them, too", wereLines, were)
+	require.Equal(t, were, list, "as in: lines %q, offers %q. Choose has changed the offers: to sort them, take a copy", wereLines, were)
+	return chosen
+}
+
+// patience is how long a call may take. Once one has not returned, the others are not
+// waited for as long.
+var patience = time.Second
+
+// soon fails unless f returns soon, and does not panic.
+func soon(t *testing.T, what string, f func()) {
+	t.Helper()
+	done := make(chan string, 1)
+	go func() { done <- panics.In(f) }()
+	for range patience / (10 * time.Millisecond) { // of this program: the time that a busy machine stands still does not count
 		select {
-		case r := <-done:
-			require.Empty(t, r.fault, "as in: lines %q, offers %q. Choose must not panic, whatever a client sends", lines, list)
-			require.Equal(t, wereLines, lines, "as in: lines %q, offers %q. Choose has changed the lines, which are the request's: others read them, too", wereLines, were)
-			require.Equal(t, were, list, "as in: lines %q, offers %q. Choose has changed the offers: to sort them, take a copy", wereLines, were)
-			return r.said
+		case fault := <-done:
+			require.Empty(t, fault, "%s must not panic, whatever a client sends", what)
+			return
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-	require.FailNow(t, "Choose has not returned after a second", "as in: lines %q, offers %q", lines, list)
-	return ""
+	patience = 50 * time.Millisecond
+	require.FailNow(t, "no end", "%s has not returned, and nothing here takes time: is there a loop that does not end?", what)
 }

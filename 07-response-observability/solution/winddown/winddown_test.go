@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"clicktocode.example/01-dns-tcp-tls/panics"
 	"clicktocode.example/07-response-observability/solution/winddown"
 )
 
@@ -79,13 +80,44 @@ func run(t *testing.T, ctx context.Context, p winddown.Plan) error {
 	case err := <-done:
 		return err
 	case <-time.After(time.Minute): // a bubble's
-		require.Fail(t, "Run has not returned within a minute", "each list of Steps has a deadline, Plan.Within")
+		require.Fail(t, "Run has not returned within a minute", "each list of Steps has a deadline, Plan.Within. %s", hint)
 		return nil
 	}
 }
 
+// hint is what to think about when Run does not return.
+const hint = "Who locks unlocks, on every way out, and does not lock what is locked already. What is sent into a channel is received, or has room. What is waited for, ends"
+
+// patience is how long Run may take, by a clock that nobody holds. Once it has not
+// returned, the others are not waited for as long.
+var patience = 3 * time.Second
+
+// bubble runs f where time is at its command (testing/synctest). A lock that is not
+// given back would hang a bubble for ever, so a clock outside watches.
 func bubble(t *testing.T, name string, f func(t *testing.T)) {
-	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
+	t.Run(name, func(t *testing.T) {
+		ended := make(chan string, 1)
+		go func() {
+			fault := ""
+			defer func() { ended <- fault }() // also where f failed, and this goroutine with it
+			fault = panics.In(func() { synctest.Test(t, f) })
+		}()
+		if fault := receive(t, ended, "Run waits, and time has passed"); fault != "" {
+			require.FailNow(t, "Run, or a goroutine that it has started, waits for something that never comes", "%s. %s", hint, fault)
+		}
+	})
+}
+
+// receive is what comes out of done, which must not be long.
+func receive[T any](t *testing.T, done <-chan T, what string) (v T) {
+	t.Helper()
+	select {
+	case v = <-done:
+	case <-time.After(patience):
+		patience = 300 * time.Millisecond
+		require.FailNow(t, "Run does not return", "%s. %s", what, hint)
+	}
+	return v
 }
 
 func TestRun(t *testing.T) {
@@ -304,7 +336,9 @@ func TestRun(t *testing.T) {
 					return errors.New("broken pipe")
 				}}
 			}
-			err := run(t, t.Context(), winddown.Plan{Workers: steps})
+			done := make(chan error, 1)
+			go func() { done <- winddown.Run(t.Context(), winddown.Plan{Workers: steps}) }()
+			err := receive(t, done, fmt.Sprintf("%d Steps of one list have failed at the same moment, and returned", many))
 			met := late.Stop()
 			require.Error(t, err, "%d Steps have failed", many)
 			told := 0
@@ -361,7 +395,7 @@ func TestRun(t *testing.T) {
 		}
 		close(leave)
 		require.Equal(t, http.StatusCreated, <-status, "the status of an order that was running when the process was told to end (0 is a cut connection, 500 a pool that was closed too early)")
-		require.NoError(t, <-ended)
+		require.NoError(t, receive(t, ended, "the server's requests were answered, and the pool was told to end"))
 	})
 }
 

@@ -74,27 +74,47 @@ func timePasses(t *testing.T, db *sqlx.DB, d time.Duration) {
 	require.NoError(t, err)
 }
 
+// patience is how long Work may take. Once it has not returned, the others are not
+// waited for as long.
+var patience = 3 * time.Second
+
+// hint is what to think about when Work does not return.
+const hint = "Does its loop end, after Batch mails, when none is due, and at an error of ctx or of the database? Does the statement in take get ctx?"
+
 // work is worker.Work, which gets three seconds.
 func work(t *testing.T, db *sqlx.DB, mailer order.Mailer, c worker.Config) (worker.Result, error) {
+	t.Helper()
+	ctx, stop := context.WithTimeout(t.Context(), patience)
+	defer stop()
+	return workIn(t, ctx, db, mailer, c)
+}
+
+// workIn is worker.Work, which has to return.
+func workIn(t *testing.T, ctx context.Context, db *sqlx.DB, mailer order.Mailer, c worker.Config) (worker.Result, error) {
 	t.Helper()
 	type result struct {
 		worker.Result
 		err error
 	}
-	ctx, stop := context.WithTimeout(t.Context(), 3*time.Second)
-	defer stop()
 	done := make(chan result, 1)
 	go func() {
 		r, err := attempt(ctx, db, mailer, c)
 		done <- result{r, err}
 	}()
+	r := receive(t, done)
+	return r.Result, r.err
+}
+
+// receive is what comes out of done, where Work has ended, or its context has.
+func receive[T any](t *testing.T, done <-chan T) (v T) {
+	t.Helper()
 	select {
-	case r := <-done:
-		return r.Result, r.err
-	case <-time.After(4 * time.Second):
-		require.Fail(t, "Work has not returned, though its context has ended")
-		return worker.Result{}, nil
+	case v = <-done:
+	case <-time.After(patience + patience/3):
+		patience = 300 * time.Millisecond
+		require.FailNow(t, "Work has not returned, though its context has ended, or there was nothing left to do", hint)
 	}
+	return v
 }
 
 // attempt is worker.Work. Its panics are errors.
@@ -359,12 +379,7 @@ func TestWork(t *testing.T) {
 		blocked(t, db, lock, 2, ended)
 		require.NoError(t, lock.Rollback())
 		for range 2 {
-			select {
-			case err := <-ended:
-				assert.NoError(t, err)
-			case <-time.After(4 * time.Second):
-				require.Fail(t, "Work has not returned, though its context has ended")
-			}
+			assert.NoError(t, receive(t, ended))
 		}
 		require.ElementsMatch(t, []string{"first", "second"}, p.keys(), "two mails are due, and two workers come at the same moment: what they have sent, together. To look for a row and to take it is one statement, UPDATE … WHERE id = (SELECT … FOR UPDATE SKIP LOCKED). A lock lasts as long as its transaction: between two statements, the other worker finds the same row")
 	})
@@ -385,7 +400,7 @@ func TestWork(t *testing.T) {
 		close(goOn)
 		require.NoError(t, err)
 		require.Equal(t, []string{"second"}, quick.keys(), "a worker sends the first mail, and takes its time; another one comes: what that sends. The first is put off until its lease is over")
-		require.NoError(t, <-ended)
+		require.NoError(t, receive(t, ended))
 		require.True(t, look(t, db, "first").Sent)
 	})
 	leaf("what_a_dead_worker_had_comes_back", func(t *testing.T, db *sqlx.DB) {
@@ -411,7 +426,7 @@ func TestWork(t *testing.T) {
 		_, err = work(t, db, next, worker.Config{})
 		after := look(t, db, "m-1")
 		close(goOn) // it was not dead after all, and notes that it has failed
-		late := <-ended
+		late := receive(t, ended)
 		require.NoError(t, err)
 		require.InDelta(t, 50, lease, 10.1, "a worker sends the mail, with a Lease of a minute and a Timeout of 20 s: seconds until another one may take it. PostgreSQL is told the lease in a unit of its own: $1 * interval '1 microsecond' takes microseconds")
 		require.Empty(t, early, "a worker has the mail, and its Lease of a minute is not over: what another one sends")
@@ -426,7 +441,7 @@ func TestWork(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		p := &post{do: func(context.Context, order.Mail) error { stop(); return nil }}
-		r, err := attempt(ctx, db, p, worker.Config{})
+		r, err := workIn(t, ctx, db, p, worker.Config{})
 		require.Equal(t, []string{"m-1"}, p.keys(), "ctx ended while the first mail was being sent: no other one is begun")
 		require.True(t, look(t, db, "m-1").Sent, "the first was sent, and has to be noted as such: otherwise it is sent again")
 		require.ErrorIs(t, err, context.Canceled, "the error is ctx's")
@@ -446,7 +461,7 @@ func TestWork(t *testing.T) {
 			}
 			return errors.Join(order.ErrUnknown, ctx.Err())
 		}}
-		r, _ := attempt(ctx, db, p, worker.Config{})
+		r, _ := workIn(t, ctx, db, p, worker.Config{})
 		require.Equal(t, []string{"m-1"}, p.keys(), "one mail is due in the table outbox: the keys of what was sent")
 		require.True(t, ended, "Work's context ended while the mail was being sent, and a second later that of Send has not: the worker is told to end, and whoever told it does not wait for a slow post. Send's context is made of ctx")
 		require.Equal(t, worker.Result{Later: 1}, r, "nobody knows whether it was sent: it is tried again")

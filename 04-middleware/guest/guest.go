@@ -59,7 +59,7 @@ func Try(key *issuer.Key, url string) ([]stage.Try, error) {
 	}
 	return []stage.Try{
 		{What: "an order of nobody, which is refused", Command: order("")},
-		{What: "one of ada, whose token is good for 12 hours; then spoil a letter of it", Command: order("-H 'Authorization: Bearer " + token + "' ")},
+		{What: "one of ada, whose token is good for 12 hours; then take the last letter of it away", Command: order("-H 'Authorization: Bearer " + token + "' ")},
 		{What: "a token for anybody else", Command: `go run ./04-middleware -token bob -scope "orders:read orders:write"`},
 	}, nil
 }

@@ -6,6 +6,7 @@ package benchtest
 
 import (
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -13,7 +14,7 @@ import (
 	"time"
 )
 
-// End is what the body of the Upstream's answer ends with, and where it stands nowhere else.
+// End is how the Upstream's answer ends. It stands nowhere before.
 const End = "x\n"
 
 // Size is the length of that body, in octets.
@@ -28,7 +29,7 @@ func Upstream(tb testing.TB) (addr string) {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { ln.Close() })
-	answer := []byte("HTTP/1.1 200 OK\r\nDate: Sat, 01 Aug 2026 12:00:00 GMT\r\nContent-Type: application/json\r\nContent-Length: 1024\r\nCache-Control: no-store\r\n\r\n" + strings.Repeat("x", Size-1) + "\n")
+	answer := []byte("HTTP/1.1 200 OK\r\nDate: Sat, 01 Aug 2026 12:00:00 GMT\r\nContent-Type: application/json\r\nContent-Length: " + strconv.Itoa(Size) + "\r\nCache-Control: no-store\r\n\r\n" + strings.Repeat("x", Size-1) + "\n")
 	go func() {
 		for {
 			conn, err := ln.Accept()

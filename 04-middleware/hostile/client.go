@@ -30,10 +30,16 @@ func (c *Client) Close() {
 	}
 }
 
-// Send sends r, and returns its answer with the whole body.
-func (c *Client) Send(r Request) (*http.Response, []byte, error) {
+// Send sends r, and returns its answer with the whole body. After an error the next
+// Send makes another connection.
+func (c *Client) Send(r Request) (answer *http.Response, body []byte, err error) {
+	defer func() {
+		if err != nil || answer.Close {
+			c.Close()
+		}
+	}()
 	if c.conn == nil {
-		conn, err := net.Dial("tcp", c.Addr)
+		conn, err := net.DialTimeout("tcp", c.Addr, answerWithin)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -41,14 +47,11 @@ func (c *Client) Send(r Request) (*http.Response, []byte, error) {
 	}
 	_ = c.conn.SetDeadline(time.Now().Add(answerWithin))
 	_, _ = c.conn.Write(r.Text()) // refused before its end, perhaps: the answer is there
-	answer, err := http.ReadResponse(c.from, &http.Request{Method: r.Method})
+	answer, err = http.ReadResponse(c.from, &http.Request{Method: r.Method})
 	if err != nil {
 		return nil, nil, err
 	}
-	body, err := io.ReadAll(answer.Body)
-	if answer.Close {
-		c.Close()
-	}
+	body, err = io.ReadAll(answer.Body)
 	return answer, body, err
 }
 
